@@ -1,0 +1,118 @@
+"""The tree of a trajectory: one pure, incremental fold over its events.
+
+The live view, the static views, `Run` and the tests all read this fold, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from rlm_kernel.trajectory.events import (
+    AnyEvent,
+    CallFinished,
+    CallStarted,
+    Noted,
+    RunFinished,
+    RunStarted,
+    Status,
+    StepFinished,
+    StepStarted,
+)
+from rlm_kernel.usage import Usage
+
+
+@dataclass(slots=True)
+class Call:
+    """One call to a model, open until `finished` is set."""
+
+    started: CallStarted
+    finished: CallFinished | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """What the call used; nothing while it is open or if it failed unanswered."""
+        return self.finished.reply.usage if self.finished and self.finished.reply else Usage()
+
+
+@dataclass(slots=True)
+class Step:
+    """One step: the root's calls that wrote it, its code, its sub-calls, its output."""
+
+    number: int
+    root_calls: list[Call] = field(default_factory=list)
+    sub_calls: list[Call] = field(default_factory=list)
+    notes: list[Noted] = field(default_factory=list)
+    started: StepStarted | None = None
+    finished: StepFinished | None = None
+
+
+@dataclass(slots=True)
+class Node:
+    """One run in the tree."""
+
+    started: RunStarted
+    steps: list[Step] = field(default_factory=list)
+    finished: RunFinished | None = None
+    own: Usage = field(default_factory=Usage)
+    """Usage of this run's own calls, without its children's."""
+
+    @property
+    def status(self) -> Status:
+        """``running`` until the run's end was recorded."""
+        return self.finished.status if self.finished else "running"
+
+    def step(self, number: int) -> Step:
+        """The step with that number, made if it is new. Number 0 holds what came before the first."""
+        for step in reversed(self.steps):
+            if step.number == number:
+                return step
+        self.steps.append(Step(number))
+        return self.steps[-1]
+
+
+class Tree:
+    """Runs by id. Feed it events in order with `add`; each costs a constant time."""
+
+    def __init__(self, events: Iterable[AnyEvent] = ()) -> None:
+        self.runs: dict[str, Node] = {}
+        self.calls: dict[int, Call] = {}
+        self.last: AnyEvent | None = None
+        for event in events:
+            self.add(event)
+
+    @property
+    def root(self) -> Node:
+        """The run that all others come from. Raises LookupError before the first event."""
+        for node in self.runs.values():
+            return node
+        raise LookupError("the trajectory is empty")
+
+    def add(self, event: AnyEvent) -> None:
+        """Fold one event in."""
+        self.last = event
+        match event:
+            case RunStarted():
+                self.runs[event.run] = Node(event)
+            case CallStarted():
+                call = self.calls[event.call] = Call(event)
+                step = self.runs[event.run].step(event.step)
+                self.runs[event.run].finished = None  # a stopped run goes on
+                (step.sub_calls if event.purpose == "sub-call" else step.root_calls).append(call)
+            case CallFinished():
+                call = self.calls[event.call]
+                call.finished = event
+                self.runs[event.run].own += call.usage
+            case StepStarted():
+                self.runs[event.run].step(event.step).started = event
+            case StepFinished():
+                self.runs[event.run].step(event.step).finished = event
+            case Noted():
+                self.runs[event.run].step(event.step).notes.append(event)
+            case RunFinished():
+                self.runs[event.run].finished = event
+
+    @property
+    def usage(self) -> Usage:
+        """Usage of the whole tree."""
+        return sum((node.own for node in self.runs.values()), Usage())
