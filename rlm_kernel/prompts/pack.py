@@ -1,0 +1,195 @@
+"""Packs of prompts: every word that a model reads, as package data.
+
+A pack is a Markdown file. It begins with settings in TOML between two lines of ``+++``; each ``## name`` opens a
+section. A section ``examples KIND`` holds worked examples for that kind of context, written with ``@`` where the
+user's own variable goes: a small model copies the name that it sees (measured: 9 of 26 table questions began with
+the example's name before that, none after). ``$name`` is filled in by the loop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import cache
+from importlib import resources
+from string import Template
+from typing import Any, Literal
+
+from rlm_kernel.errors import ConfigError
+from rlm_kernel.trajectory.records import Binding, Message
+
+_EXAMPLES = "examples "
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """How a family of models wants to be driven. Set at the top of a pack."""
+
+    matches: tuple[str, ...] = ()
+    """Patterns of model names, lower case, in the manner of fnmatch."""
+    detail: Literal["brief", "full"] = "full"
+    """How much the describers say."""
+    temperature: float | None = None
+    """Of the root and its sub-calls; None leaves it to the server."""
+    max_tokens: int | None = None
+    """Longest reply of the root; None leaves it to the server."""
+    redraw: bool = False
+    """A reply of no use leaves no mark: the same messages are asked again, hotter, with another seed."""
+    newest_fault_only: bool = False
+    """Of steps that failed, only the newest stays in the conversation."""
+    doubt_zero: bool = False
+    """Doubt a result of zero or nothing once."""
+    ask_one: bool = False
+    """Ask again, once, when a whole table or a number is given where one name was asked for."""
+    take_scalar: bool = False
+    """Take a single printed value as the answer where the context is a table: saves the call that would repeat it."""
+    read: bool = False
+    """Have passages that a step printed read in a fresh conversation: the question and they alone."""
+    patience: int | None = None
+    """Replies after which a run without an answer ends from its evidence; None leaves it to the limits."""
+    output_chars: int = 8_000
+    """How much of a step's output the model is shown; head and tail stay, the cut is stated."""
+    extras: tuple[str, ...] = ()
+    """Names bound for executions where the user has no such name: ``pd np re``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """One worked example: a question, then code, output, code ..."""
+
+    question: str
+    replies: tuple[str, ...]
+    outputs: tuple[str, ...]
+    """One fewer than `replies`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pack:
+    """A family's prompts."""
+
+    name: str
+    hash: str
+    """The first 12 digits of the SHA-256 of the pack's file; stands in every trajectory."""
+    settings: Settings
+    sections: dict[str, str]
+
+    def has(self, section: str) -> bool:
+        """True if the pack has something to say there."""
+        return section in self.sections
+
+    def say(self, section: str, **values: object) -> str:
+        """A section with its names filled in; empty if the pack has no such section."""
+        return Template(self.sections.get(section, "")).substitute({k: str(v) for k, v in values.items()})
+
+    def opening(
+        self, question: str, contexts: tuple[Binding, ...], *, inventory: str = "", window: int = 32_768
+    ) -> tuple[Message, ...]:
+        """System prompt, worked examples as real chat turns, then the description and the question.
+
+        Args:
+            question: the user's question.
+            contexts: the bound variables, described.
+            inventory: one line for each of the user's variables, where none was named.
+            window: tokens that one sub-call may have.
+        """
+        name = contexts[0].name if contexts else "data"
+        names = ", ".join(f"`{context.name}`" for context in contexts) or "the notebook's variables"
+        kind = contexts[0].kind if contexts else "object"
+        text = "\n\n".join(context.text for context in contexts) or inventory
+        if len(contexts) > 1:
+            text += "\n\n" + self.say("several", names=names)
+        asked = self.say("question", description=text, names=names, question=question)
+        return (Message("system", self._system(kind, window)), *self._examples(kind, name), Message("user", asked))
+
+    def fence(self, code: str) -> str:
+        """A reply that holds `code`, as the model should have written it."""
+        return fenced(code, "python")
+
+    def _system(self, kind: str, window: int) -> str:
+        own = f"system {kind}"
+        return self.say(own if own in self.sections else "system", sub_window=f"{window:,}")
+
+    def _examples(self, kind: str, name: str) -> list[Message]:
+        section = self.sections.get(_EXAMPLES + kind, self.sections.get(_EXAMPLES + "object", ""))
+        description, turns = _example_turns(section.replace("@", name))
+        messages: list[Message] = []
+        for turn in turns:
+            asked = self.say("question", description=description, names=f"`{name}`", question=turn.question).strip()
+            messages.append(Message("user", asked))
+            for reply, output in zip(turn.replies, (*turn.outputs, None), strict=True):
+                messages.append(Message("assistant", self.fence(reply)))
+                if output is not None:
+                    messages.append(Message("user", self.say("output", output=output)))
+            description = ""  # one description serves all examples: reading the prompt is the main cost
+        return messages
+
+
+def fenced(text: str, tag: str = "") -> str:
+    """`text` in a fence longer than any run of backticks in it."""
+    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}{tag}\n{text}\n{fence}"
+
+
+def choose(model: str, wanted: str | None = None) -> Pack:
+    """The pack for a model: the one asked for by name, else the first whose patterns fit, else the general one.
+
+    Raises:
+        ConfigError: there is no pack of the name that was asked for.
+    """
+    packs = _packs()
+    if wanted is not None:
+        if wanted not in packs:
+            raise ConfigError(f"no prompt pack is called {wanted!r}; there are {', '.join(sorted(packs))}")
+        return packs[wanted]
+    name = model.lower()
+    for pack in packs.values():
+        if any(fnmatch(name, pattern) for pattern in pack.settings.matches):
+            return pack
+    return packs["general"]
+
+
+@cache
+def _packs() -> dict[str, Pack]:
+    folder = resources.files(__package__ or "rlm_kernel.prompts")
+    files = sorted((item for item in folder.iterdir() if item.name.endswith(".md")), key=lambda item: item.name)
+    packs = [parse(item.name.removesuffix(".md"), item.read_text(encoding="utf-8")) for item in files]
+    return {pack.name: pack for pack in packs}
+
+
+def parse(name: str, text: str) -> Pack:
+    """A pack from the text of its file."""
+    _, head, body = text.split("+++\n", 2)
+    raw: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in tomllib.loads(head).items()
+    }
+    parts = re.split(r"(?m)^## (.+)\n", body)
+    sections = {title.strip(): content.strip() for title, content in zip(parts[1::2], parts[2::2], strict=True)}
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return Pack(name=name, hash=digest, settings=Settings(**raw), sections=sections)
+
+
+def _example_turns(section: str) -> tuple[str, list[Turn]]:
+    description, question = "", ""
+    turns: list[Turn] = []
+    replies: list[str] = []
+    outputs: list[str] = []
+    for title, content in re.findall(r"(?ms)^### (\w+)\n(.*?)(?=^### |\Z)", section):
+        text = content.strip()
+        match title:
+            case "description":
+                description = text
+            case "question":
+                if question:
+                    turns.append(Turn(question=question, replies=tuple(replies), outputs=tuple(outputs)))
+                question, replies, outputs = text, [], []
+            case "code":
+                replies.append(text)
+            case "output":
+                outputs.append(text)
+    if question:
+        turns.append(Turn(question=question, replies=tuple(replies), outputs=tuple(outputs)))
+    return description, turns
