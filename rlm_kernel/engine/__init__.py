@@ -1,0 +1,1 @@
+"""The loop, its actions, its driver, and the sub-calls that model code makes."""

@@ -1,0 +1,108 @@
+"""One daemon thread with one asyncio loop does all HTTP; a scope per run owns every task that the run started."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from typing import TypeVar
+
+from rlm_kernel.errors import RunEnded
+
+T = TypeVar("T")
+
+SLICE = 0.02
+"""Seconds that the main thread waits at a time; the display is refreshed in between."""
+
+
+class Background:
+    """An asyncio loop in a daemon thread."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.pid = os.getpid()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="rlm-background", daemon=True)
+        self._thread.start()
+
+
+_current: Background | None = None
+_lock = threading.Lock()
+
+
+def background() -> Background:
+    """The process's background loop, started on first use and again after a fork."""
+    global _current  # noqa: PLW0603 - one per process is the point
+    with _lock:
+        if _current is None or _current.pid != os.getpid():
+            _current = Background()
+        return _current
+
+
+class Scope:
+    """Everything in flight that belongs to one run. Stopping it cancels all at once, from any thread."""
+
+    def __init__(self, on_tick: Callable[[], None] = lambda: None) -> None:
+        """Make a scope.
+
+        Args:
+            on_tick: called in the main thread about every `SLICE` seconds while it waits; must be quick.
+        """
+        self._loop = background().loop
+        self._tasks: set[asyncio.Task[object]] = set()
+        self.on_tick = on_tick
+        self.stopped = False
+
+    def start(self, work: Coroutine[object, object, T]) -> concurrent.futures.Future[T]:
+        """Run `work` in the background.
+
+        Raises:
+            RunEnded: the scope was stopped; `work` never began.
+        """
+        if self.stopped:
+            work.close()
+            raise RunEnded("the run has ended; it sends no more requests")
+        return asyncio.run_coroutine_threadsafe(self._owned(work), self._loop)
+
+    def wait(self, future: concurrent.futures.Future[T]) -> T:
+        """Wait for a result of `start`. The main thread ticks meanwhile and stays open to Ctrl-C.
+
+        Raises:
+            RunEnded: the scope was stopped meanwhile.
+        """
+        ticking = threading.current_thread() is threading.main_thread()
+        try:
+            while True:
+                try:
+                    return future.result(SLICE if ticking else None)
+                except concurrent.futures.TimeoutError:
+                    if future.done():  # the work itself timed out
+                        raise
+                    self.on_tick()
+        except concurrent.futures.CancelledError:
+            raise RunEnded("the run was stopped while this call was in flight") from None
+        except BaseException:
+            future.cancel()  # an interrupted wait must not leave its work behind
+            raise
+
+    def stop(self) -> None:
+        """Cancel everything in flight and refuse what comes later. Safe in a signal handler; may be called twice."""
+        self.stopped = True
+        self._loop.call_soon_threadsafe(self._cancel)
+
+    async def _owned(self, work: Coroutine[object, object, T]) -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        if self.stopped:
+            work.close()
+            raise asyncio.CancelledError
+        self._tasks.add(task)
+        try:
+            return await work
+        finally:
+            self._tasks.discard(task)
+
+    def _cancel(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()

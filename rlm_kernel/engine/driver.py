@@ -1,0 +1,152 @@
+"""The driver: performs the loop's actions for real, one at a time, and keeps the one that is pending."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rlm_kernel.engine.actions import Action, Execute, Generate, Note, Solved
+from rlm_kernel.engine.calls import Ask, Calls, Subcalls
+from rlm_kernel.engine.loop import Solving
+from rlm_kernel.engine.ports import Executor, Model
+from rlm_kernel.errors import LimitReached, ModelError, RLMError, RunEnded
+from rlm_kernel.trajectory.events import Status, StepFinished, StepStarted
+from rlm_kernel.trajectory.records import Outcome, Reply, Request
+
+_LAST_CALL_SECONDS = 20.0
+"""Time for the one call that answers from the evidence after the time limit."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ending:
+    """How a drive ended."""
+
+    status: Status
+    value: object = None
+    has_value: bool = False
+    extracted: bool = False
+    error: RLMError | None = None
+
+
+class Driver:
+    """Drives one loop."""
+
+    def __init__(self, solving: Solving, *, model: Model, executor: Executor, calls: Calls, subcalls: Subcalls) -> None:
+        self._solving = solving
+        self._model = model
+        self._executor = executor
+        self._calls = calls
+        self._subcalls = subcalls
+        self._began = False
+        self.pending: Action | None = None
+        """The action that was asked for and has no outcome yet: what a stopped run would go on with."""
+        self._interrupted: Outcome | None = None
+
+    def run(self, interrupted: Callable[[], bool] = lambda: False) -> Ending:
+        """Perform actions until the loop ends.
+
+        Args:
+            interrupted: tells whether the user stopped the run; asked when a wait was cut short.
+
+        Returns:
+            The ending: done, limit, failed, or stopped if the scope was stopped.
+
+        Raises:
+            KeyboardInterrupt: a real one; the pending action is kept.
+        """
+        try:
+            self._begin()
+            while self.pending is not None:
+                self._take_one(self.pending)
+        except StopIteration as stop:
+            solved: Solved = stop.value
+            return Ending(
+                status="limit" if solved.extracted else "done",
+                value=solved.value,
+                has_value=True,
+                extracted=solved.extracted is not None,
+                error=solved.extracted,
+            )
+        except LimitReached as exc:
+            return Ending(status="limit", error=exc)
+        except RunEnded as exc:
+            if interrupted():
+                raise KeyboardInterrupt from None
+            return Ending(status="stopped", error=exc)
+        except RLMError as exc:
+            return Ending(status="failed", error=exc)
+        raise AssertionError("a loop ends by returning")
+
+    def _begin(self) -> None:
+        if not self._began:
+            self._advance(None)
+        elif self._interrupted is not None:  # its code is not run again: what it did is its outcome
+            outcome, self._interrupted = self._interrupted, None
+            self._advance(outcome)
+
+    def _take_one(self, action: Action) -> None:
+        try:
+            outcome = self._perform(action)
+        except (ModelError, LimitReached) as exc:
+            self._throw(exc)
+        else:
+            self._advance(outcome)
+
+    def _advance(self, outcome: Reply | Outcome | None) -> None:
+        self.pending = self._solving.send(outcome) if self._began else next(self._solving)
+        self._began = True
+
+    def _throw(self, exc: RLMError) -> None:
+        self.pending = self._solving.throw(exc)
+
+    def _perform(self, action: Action) -> Reply | Outcome | None:
+        match action:
+            case Generate():
+                return self._generate(action)
+            case Execute():
+                return self._execute(action)
+            case Note():
+                self._calls.stream.note(action.step, action.kind, action.text)
+                return None
+
+    def _generate(self, action: Generate) -> Reply:
+        budget = self._calls.budget
+        last = action.purpose == "extract"
+        tokens = sum(self._model.count(message.content) for message in action.messages)
+        reservation = (
+            budget.reserve_last() if last else budget.reserve(tokens=tokens, keep_calls=min(1, budget.used.calls))
+        )
+        left, most = budget.seconds_left, budget.limits.call_seconds
+        times = [
+            t for t in (_LAST_CALL_SECONDS if last and left is not None and left < 1 else left, most) if t is not None
+        ]
+        request = Request(
+            messages=action.messages,
+            temperature=action.temperature,
+            seed=action.seed,
+            max_tokens=action.max_tokens,
+            timeout=min(times, default=None),
+        )
+        ask = Ask(request=request, purpose=action.purpose, step=action.step)
+        try:
+            return self._calls.one(self._model, ask, reservation)
+        except ModelError:
+            if not last:
+                budget.check_time()  # a call cut short by the run's own time limit is that limit, not a model's failure
+            raise
+
+    def _execute(self, action: Execute) -> Outcome:
+        budget, stream = self._calls.budget, self._calls.stream
+        budget.check_time()
+        self._subcalls.step = action.step
+        stream.emit(StepStarted, step=action.step, code=action.code)
+        try:
+            outcome = self._executor.execute(action.code, step=action.step, seconds=budget.seconds_left)
+        except KeyboardInterrupt as exc:
+            partial = getattr(exc, "outcome", None)
+            if isinstance(partial, Outcome):  # what the step did before it was interrupted stays on record
+                self._interrupted = partial
+                stream.emit(StepFinished, step=action.step, output=partial.output, final=partial.final is not None)
+            raise
+        stream.emit(StepFinished, step=action.step, output=outcome.output, final=outcome.final is not None)
+        return outcome

@@ -1,0 +1,373 @@
+"""The loop of a root model, as a generator: it yields actions, receives their outcomes, and touches nothing else.
+
+No network, no clock, no shell: a driver performs the actions. Stepping, replaying and pausing are other drivers of
+the same generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from rlm_kernel.engine.actions import Action, Execute, Generate, Note, Solved
+from rlm_kernel.engine.answers import asks_how_many, is_passage, is_scalar, literal, plain_answer, says_not_found
+from rlm_kernel.engine.feedback import Feedback, cut
+from rlm_kernel.engine.guards import Candidate, objection
+from rlm_kernel.engine.history import Count, Exchange, History, HistoryOverflow
+from rlm_kernel.engine.replies import (
+    Code,
+    CutOff,
+    Empty,
+    Foreign,
+    Prose,
+    Reading,
+    TextFinal,
+    ToolCall,
+    read,
+)
+from rlm_kernel.errors import ContextOverflow, LimitReached, ModelError, RunNotDone
+from rlm_kernel.prompts.pack import Pack
+from rlm_kernel.trajectory.records import Binding, Final, Message, Outcome, Output, Reply
+
+Solving = Generator[Action, Reply | Outcome | None, Solved]
+_Part = Generator[Action, Reply | Outcome | None, Solved | None]
+
+_MOST_MISSES = 4  # replies in a row from which nothing could be run
+_UNSEEN_REDRAWS = 2  # redraws of a constant given before anything was looked at
+_ROOM_FOR_REPLY = 4096
+_MOST_EVIDENCE = 6_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """What one run of the loop is about."""
+
+    question: str
+    contexts: tuple[Binding, ...]
+    pack: Pack
+    window: int
+    """Tokens of prompt and reply together."""
+    count: Count
+    """Tokens of a text."""
+    inventory: str = ""
+    """One line for each of the user's variables, where none was named."""
+    steps: int | None = None
+    """Most steps; None for no bound."""
+    temperature: float | None = None
+    """Overrides the pack's."""
+    seed: int | None = None
+    sub_window: int = 32_768
+    """Tokens that one sub-call may have."""
+
+    @property
+    def room(self) -> int:
+        """Tokens that the conversation may take."""
+        reply = self.pack.settings.max_tokens or _ROOM_FOR_REPLY
+        return self.window - min(reply, self.window // 4) - 64
+
+
+def solve(task: Task) -> Solving:
+    """Work on a task until there is an answer.
+
+    Yields:
+        Actions, for a driver to perform.
+
+    Returns:
+        The answer.
+
+    Raises:
+        LimitReached: a limit was reached and nothing had been seen from which to answer.
+        ModelError: the root model failed.
+        RunNotDone: the model did not come to an answer.
+    """
+    root = _Root(task)
+    try:
+        return (yield from root.work())
+    except LimitReached as limit:
+        return (yield from root.extract(limit))
+
+
+class _Root:
+    """The state of one root: its conversation, and what it has done so far."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.settings = task.pack.settings
+        self.feedback = Feedback(pack=task.pack, question=task.question, contexts=task.contexts)
+        opening = task.pack.opening(task.question, task.contexts, inventory=task.inventory, window=task.sub_window)
+        self.history = History(opening, task.count, newest_fault_only=self.settings.newest_fault_only)
+        self.steps = 0
+        self.replies = 0
+        self.misses = 0
+        self.faults = 0  # raises the temperature of packs that redraw
+        self.redraws = 0
+        self.evidence: list[str] = []
+        self.objected: set[str] = set()
+        self.codes: set[str] = set()
+        self.asked_for_final = False
+
+    def work(self) -> Solving:
+        """Ask, read, run, judge, until there is an answer."""
+        while True:
+            self._check_steps()
+            reply = yield from self._ask()
+            reading = read(reply)
+            if isinstance(reading, Code):
+                solved = yield from self._run(reading, reply)
+            elif isinstance(reading, TextFinal):
+                solved = yield from self._judge(
+                    literal(reading.text.strip()), "", reply, Output(), seen=bool(self.evidence)
+                )
+            else:
+                solved = yield from self._miss(reading, reply)
+            if solved:
+                return solved
+            if self.settings.patience is not None and self.replies >= self.settings.patience:
+                return (yield from self._conclude())
+
+    def extract(self, limit: LimitReached) -> Solving:
+        """One last call: the answer from the evidence alone."""
+        if not self.evidence:
+            raise limit
+        try:
+            value = yield from self._ask_outright(f"{limit.limit:g} {limit.kind} are used up")
+        except (ModelError, LimitReached) as exc:
+            yield Note(step=self.steps, kind="warning", text=f"no answer could be taken from the evidence: {exc}")
+            raise limit from exc
+        return Solved(value=value, extracted=limit)
+
+    # -- asking
+
+    def _check_steps(self) -> None:
+        most = self.task.steps
+        if most is not None and self.steps >= most:
+            raise LimitReached("steps", self.steps + 1, most)
+
+    def _ask(self) -> Generator[Action, Reply | Outcome | None, Reply]:
+        yield from self._fit(self.task.room)
+        try:
+            reply = yield self._generate(self.history.messages)
+        except ContextOverflow as overflow:  # our count was too low: the server's word is final
+            try:
+                yield from self._fit(min(self.task.room, self.history.tokens) // 2)
+            except RunNotDone:
+                raise overflow from None
+            reply = yield self._generate(self.history.messages)
+        assert isinstance(reply, Reply)
+        self.replies += 1
+        return reply
+
+    def _fit(self, room: int) -> Generator[Action, Reply | Outcome | None, None]:
+        try:
+            done = self.history.fit(room)
+        except HistoryOverflow as exc:
+            raise RunNotDone(
+                f"{exc} in the model's window of {self.task.window}; name fewer variables, withhold columns, "
+                "or use a model with a larger window",
+            ) from exc
+        if done:
+            yield Note(step=self.steps + 1, kind="history", text=done)
+
+    def _generate(self, messages: tuple[Message, ...]) -> Generate:
+        base = self.task.temperature if self.task.temperature is not None else self.settings.temperature
+        seed = self.task.seed
+        if self.settings.redraw:
+            base = min(1.0, 0.3 + 0.25 * self.faults) if self.faults else base
+            seed = (seed or 0) + self.replies
+        return Generate(
+            step=self.steps + 1,
+            messages=messages,
+            temperature=base,
+            seed=seed,
+            max_tokens=self.settings.max_tokens,
+        )
+
+    # -- replies without code
+
+    def _miss(self, reading: Reading, reply: Reply) -> _Part:
+        self.misses += 1
+        self.faults += 1
+        if isinstance(reading, Prose) and self.evidence and self.asked_for_final:
+            yield Note(step=self.steps + 1, kind="remark", text="the answer was given in prose, not with FINAL")
+            return Solved(value=reading.text.strip())
+        if self.misses >= _MOST_MISSES:
+            raise RunNotDone(f"the model wrote no code in {self.misses} replies; its last words: {_last_words(reply)}")
+        section, name = _lesson(reading)
+        self.asked_for_final |= isinstance(reading, Prose) and bool(self.evidence)
+        if self.settings.redraw or (isinstance(reading, Empty) and self.misses == 1):
+            yield Note(step=self.steps + 1, kind="redraw", text=f"asked again: the reply was {name}")
+        else:
+            yield Note(step=self.steps + 1, kind="guard", text=f"the reply was {name}; the model is told so")
+            self._add(reply.text or "(empty)", self.feedback.say(section), fault=True)
+        return None
+
+    # -- replies with code
+
+    def _run(self, code: Code, reply: Reply) -> _Part:
+        seen = bool(self.evidence)
+        outcome = yield Execute(step=self.steps + 1, code=code.source)
+        assert isinstance(outcome, Outcome)
+        self.steps += 1
+        self.misses = 0
+        output = outcome.output
+        final = outcome.final or self._meant_as_final(code, outcome)
+        if final is not None:
+            return (yield from self._judge(final.value, code.source, reply, output, seen=seen))
+        if output.failure is not None:
+            self.faults += 1
+            self._remember(output)
+            self._add(self._said(reply, code), self.feedback.error(output, output.failure), output=output, fault=True)
+            return None
+        self._remember(output)
+        if code.source in self.codes and self.settings.redraw:
+            return (yield from self._conclude())
+        self.codes.add(code.source)
+        if self.settings.read and is_passage(output.text) and not self._over_table():
+            return (yield from self._read(code, reply, output))
+        self._add(self._said(reply, code), self.feedback.output(output) + self._banner(), output=output)
+        return None
+
+    def _read(self, code: Code, reply: Reply, output: Output) -> _Part:
+        """Let the model read what was printed, with nothing else before its eyes."""
+        value = yield from self._ask_about("read", self.feedback.shown(output), "")
+        if isinstance(value, str) and says_not_found(value):
+            yield Note(step=self.steps, kind="redraw", text="read, but the passages do not answer the question")
+            self.faults += 1
+            self.evidence.clear()  # an answer asked for outright would be invented from it
+            told = self.feedback.say("not_found", output=self.feedback.short(output))
+            self._add(self._said(reply, code), told, output=output, fault=True)
+            return None
+        return (yield from self._judge(value, code.source, reply, output, seen=True))
+
+    def _over_table(self) -> bool:
+        return any(context.kind == "table" for context in self.task.contexts)
+
+    def _meant_as_final(self, code: Code, outcome: Outcome) -> Final | None:
+        failure = outcome.output.failure
+        if code.text is not None and failure is not None and failure.kind in {"NameError", "SyntaxError"}:
+            return Final(literal(code.text.strip()))  # FINAL(some words), written as text
+        if not self.settings.take_scalar or failure is not None or not self._takes_scalar():
+            return None
+        if outcome.has_value and isinstance(outcome.value, int | float | str) and not outcome.output.stdout.strip():
+            return Final(outcome.value)
+        printed = outcome.output.stdout.strip()
+        return Final(literal(printed)) if is_scalar(printed) and not outcome.has_value else None
+
+    def _takes_scalar(self) -> bool:
+        return self._over_table() or asks_how_many(self.task.question)
+
+    def _judge(self, value: object, source: str, reply: Reply, output: Output, *, seen: bool) -> _Part:
+        candidate = Candidate(
+            value=value,
+            question=self.task.question,
+            code=source,
+            contexts=self.task.contexts,
+            seen=seen,
+        )
+        section = objection(candidate, self.settings)
+        if section is None or not self.task.pack.has(section):
+            return Solved(value=value)
+        if section == "unseen" and self.settings.redraw and self.redraws < _UNSEEN_REDRAWS:
+            self.redraws += 1
+            self.faults += 1
+            yield Note(step=self.steps, kind="redraw", text="asked again: a constant, before anything was looked at")
+            return None
+        if section in self.objected or (section == "unseen" and self.settings.redraw):
+            yield Note(step=self.steps, kind="remark", text=f"the answer was taken although: {_REASONS[section]}")
+            return Solved(value=value)
+        self.objected.add(section)
+        self.faults += 1
+        self._remember(output)
+        yield Note(step=self.steps, kind="guard", text=f"refused once: {_REASONS[section]}")
+        told = self.feedback.objection(section, output, value)
+        self._add(reply.text, told, output=output, fault=True)
+        return None
+
+    # -- ending without FINAL
+
+    def _conclude(self) -> Solving:
+        if not self.evidence:
+            raise RunNotDone(
+                f"the model found no answer in {self.replies} replies; ask in other words or use a larger model"
+            )
+        value = yield from self._ask_outright(f"{self.replies} replies brought no answer")
+        yield Note(
+            step=self.steps,
+            kind="remark",
+            text="the model never called FINAL; asked outright, it read the answer from the outputs",
+        )
+        return Solved(value=value)
+
+    def _ask_outright(self, reason: str) -> Generator[Action, Reply | Outcome | None, object]:
+        evidence = cut("\n".join(self.evidence[-3:]), min(_MOST_EVIDENCE, self.task.window), self.task.pack)
+        return (yield from self._ask_about("extract", evidence, reason))
+
+    def _ask_about(self, section: str, evidence: str, reason: str) -> Generator[Action, Reply | Outcome | None, object]:
+        asked = Message("user", self.feedback.say(section, evidence=evidence, reason=reason))
+        alone = "$evidence" in self.task.pack.sections[section]
+        if not alone:
+            yield from self._fit(self.task.room - self.task.count(asked.content))
+        messages = (asked,) if alone else (*self.history.messages, asked)
+        base = self.task.temperature if self.task.temperature is not None else self.settings.temperature
+        reply = yield Generate(
+            step=self.steps,
+            messages=messages,
+            purpose="extract" if section == "extract" else "root",
+            temperature=base,
+            max_tokens=self.settings.max_tokens,
+        )
+        assert isinstance(reply, Reply)
+        return plain_answer(reply)
+
+    # -- bookkeeping
+
+    def _remember(self, output: Output) -> None:
+        if shown := self.feedback.shown(output):
+            self.evidence.append(shown)
+
+    def _said(self, reply: Reply, code: Code) -> str:
+        # A small model copies its own ramblings; a strong one loses its plan if they are taken away.
+        return self.task.pack.fence(code.source) if self.settings.redraw or not reply.text.strip() else reply.text
+
+    def _add(self, reply: str, feedback: str, *, output: Output | None = None, fault: bool = False) -> None:
+        short = self.feedback.short(output) if output else feedback
+        self.history.add(Exchange(reply=reply, feedback=feedback, short=short, fault=fault))
+
+    def _banner(self) -> str:
+        most = self.task.steps
+        if most is None or self.steps * 2 < most:
+            return ""
+        text = self.feedback.say("banner", step=self.steps, steps=most, left=most - self.steps)
+        return f"\n{text}" if text else ""
+
+
+_REASONS = {
+    "unseen": "the answer is a constant, given before any output was seen",
+    "non_answer": "the answer is empty, a placeholder or an error text",
+    "doubt_nan": "the answer is nan",
+    "doubt_table": "the answer is zero",
+    "doubt_nothing": "the answer is zero or nothing",
+    "ask_one_name": "the answer is a whole table where one name was asked for",
+    "ask_one_key": "the answer is several where one was asked for",
+    "ask_percent": "the answer is a share where a percentage was asked for",
+    "ask_words": "the answer is a number where words were asked for",
+}
+
+
+def _lesson(reading: Reading) -> tuple[str, str]:
+    """The pack's section for a reply without code, and what to call it."""
+    match reading:
+        case ToolCall():
+            return "tool_call", "a tool call"
+        case Foreign(tag):
+            return "foreign", f"code in another language ({tag[:20]})"
+        case CutOff():
+            return "cut_off", "cut off in the middle of its code"
+        case Empty():
+            return "empty", "empty"
+        case _:
+            return "prose", "prose without code"
+
+
+def _last_words(reply: Reply) -> str:
+    return repr(" ".join(reply.text.split())[-160:])
