@@ -1,0 +1,1 @@
+"""Models: any OpenAI-compatible server, and the bundled local one."""
