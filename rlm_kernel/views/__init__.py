@@ -1,0 +1,1 @@
+"""What a person sees of a run: HTML, text, a status line."""

@@ -1,0 +1,89 @@
+"""The one line that says, while a run goes on, where it is and what it has used."""
+
+from __future__ import annotations
+
+import re
+
+from rlm_kernel.trajectory.events import CallFinished
+from rlm_kernel.trajectory.tree import Node, Step, Tree
+from rlm_kernel.views.cut import clip, one_line
+from rlm_kernel.views.markup import INKS, dim, escaped, mark, tag
+from rlm_kernel.views.words import MARKS, count, duration, short, status_word
+
+_CALLS = re.compile(r"\b(llm_query_batched|llm_map|llm_query_async|llm_query)\s*\(")
+_QUESTION = 80
+
+
+def status_line(tree: Tree, now: float, *, width: int = 100) -> str:
+    """``step 3 · running llm_query_batched 214/1,172 · 37 calls · 41k tokens · 12 s``.
+
+    Args:
+        tree: the fold of the events so far.
+        now: the time, in seconds since the epoch.
+        width: the most columns that it may take.
+    """
+    if not tree.runs:
+        return clip("starting", width)
+    sign = f"{MARKS[tree.root.status]} " if tree.root.finished else ""
+    return clip(sign + " · ".join(_parts(tree, now)), width)
+
+
+def status_html(tree: Tree, now: float) -> str:
+    """The status line as HTML, with the question before it."""
+    if not tree.runs:
+        return tag("div", dim("starting"))
+    status = tree.root.status
+    question = tag("b", escaped(one_line(tree.root.started.question, _QUESTION)))
+    line = tag("span", escaped(" · ".join(_parts(tree, now))), "opacity:.7;font-variant-numeric:tabular-nums")
+    style = f"font-size:13px;border-left:2px solid {INKS[status].plain};padding:0 0 0 8px"
+    return tag("div", f"{mark(status)} {question}<br>{line}", style)
+
+
+def _parts(tree: Tree, now: float) -> list[str]:
+    root, used = tree.root, tree.usage
+    step = max(root.steps, key=lambda step: step.number, default=None)
+    end = root.finished.at if root.finished else now
+    if root.finished:
+        where = [status_word(root.status), count(step.number if step else 0, "step")]
+    else:
+        where = [f"step {step.number}"] if step and step.number else []
+        where.append(_doing(tree, step))
+    return [*where, count(used.calls, "call"), f"{short(used.tokens)} tokens", duration(end - root.started.at)]
+
+
+def _doing(tree: Tree, step: Step | None) -> str:
+    """What goes on right now."""
+    if step is None:
+        return "starting"
+    if step.finished:
+        return "between steps"
+    if step.started is None:
+        return _writing(tree, step)
+    children = [node for node in tree.runs.values() if node.started.parent is not None and node.finished is None]
+    if children:
+        return _children(children)
+    calls = [call for call in step.sub_calls if call.started.batch == step.sub_calls[-1].started.batch]
+    done = sum(call.finished is not None for call in calls)
+    if done == len(calls):
+        return "running code"
+    names = set(_CALLS.findall(step.started.code))
+    name = names.pop() if len(names) == 1 else "sub-calls"
+    return f"running {name} {done:,}/{len(calls):,}" if len(calls) > 1 else f"running {name}"
+
+
+def _writing(tree: Tree, step: Step) -> str:
+    call = step.root_calls[-1] if step.root_calls else None
+    if call is None:
+        return "starting"
+    if call.finished is None:
+        return f"{one_line(call.started.model, 40)} is writing"
+    if call.finished.error is not None and isinstance(tree.last, CallFinished):
+        return "no reply"
+    return "reading the reply"
+
+
+def _children(children: list[Node]) -> str:
+    deepest = max(children, key=lambda node: (node.started.depth, node.started.seq))
+    step = max((step.number for step in deepest.steps), default=0)
+    at = f" at step {step}" if step else ""
+    return f"{count(len(children), 'child run')}{at}" if len(children) == 1 else count(len(children), "child run")
