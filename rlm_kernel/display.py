@@ -1,0 +1,150 @@
+"""What a cell shows while a run goes on, and what stays when it is over."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TextIO
+
+from rlm_kernel.trajectory.events import AnyEvent
+from rlm_kernel.wiring import Watch
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from rlm_kernel.runs import Run
+
+_EVERY = 0.2  # seconds between two refreshes of the status line
+_CLEAR = "\r\x1b[2K"
+
+
+class Display:
+    """One status line that is kept fresh, replaced at the end by the tree. A context manager around a run."""
+
+    def __init__(self, shell: InteractiveShell, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._line: _NotebookLine | _TerminalLine = (
+            _NotebookLine() if _is_notebook(shell) else _TerminalLine(sys.stderr)
+        )
+        self._run: Run | None = None
+        self._shown_at = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        if self._quiet or self._run is None:
+            self._line.clear()
+        else:
+            self._line.finish(self._run)
+        self._run = None
+
+    def watch(self) -> Watch:
+        """What the session should tell this display."""
+        return Watch(sinks=(self._event,), tick=self._tick, progress=self._progress, leaving=self._leaving)
+
+    def follow(self, run: Run) -> None:
+        """Show this run from now on."""
+        self._run = run
+
+    def _event(self, event: AnyEvent) -> None:
+        import threading
+
+        if event.tag in {"step_started", "step_finished"} and threading.current_thread() is threading.main_thread():
+            self._tick()
+
+    def _tick(self) -> None:
+        now = time.time()
+        if self._quiet or self._run is None or now - self._shown_at < _EVERY:
+            return
+        self._shown_at = now
+        from rlm_kernel.views.status import status_line
+
+        self._line.show(status_line(self._run.tree().folded, now))
+
+    def _progress(self, text: str, share: float | None) -> None:
+        now = time.time()
+        if self._quiet or (now - self._shown_at < _EVERY and share not in {0.0, 1.0}):
+            return
+        self._shown_at = now
+        self._line.show(f"{text} {_bar(share)}" if share is not None else f"{text} ...")
+
+    def _leaving(self, line: str) -> None:
+        self._line.clear()
+        print(line)  # noqa: T201 - the user must see where data goes, quiet or not
+
+
+class _NotebookLine:
+    """A line in the cell's output, behind a display id."""
+
+    def __init__(self) -> None:
+        self._handle: object | None = None
+
+    def show(self, text: str) -> None:
+        self._put({"text/plain": text, "text/html": _line_html(text)})
+
+    def finish(self, run: Run) -> None:
+        from rlm_kernel.views.bundle import bundle
+
+        self._put(bundle(run.tree().folded))
+
+    def clear(self) -> None:
+        if self._handle is not None:
+            self._put({"text/plain": "", "text/html": ""})
+
+    def _put(self, data: dict[str, object]) -> None:
+        from IPython.display import DisplayHandle, display
+
+        if isinstance(self._handle, DisplayHandle):
+            self._handle.update(data, raw=True)  # type: ignore[no-untyped-call]  # IPython's
+        else:
+            self._handle = display(data, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython's
+
+
+class _TerminalLine:
+    """A line that is overwritten, on a terminal; nothing but the end elsewhere."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._live = stream.isatty()
+
+    def show(self, text: str) -> None:
+        if self._live:
+            import shutil
+
+            width = shutil.get_terminal_size().columns - 1
+            self._stream.write(_CLEAR + text[:width])
+            self._stream.flush()
+
+    def finish(self, run: Run) -> None:
+        from rlm_kernel.views.text import show
+
+        self.clear()
+        show(run.tree().folded)
+
+    def clear(self) -> None:
+        if self._live:
+            self._stream.write(_CLEAR)
+            self._stream.flush()
+
+
+def show(shell: InteractiveShell, run: Run) -> None:
+    """Show the tree of a run."""
+    line = _NotebookLine() if _is_notebook(shell) else _TerminalLine(sys.stderr)
+    line.finish(run)
+
+
+def _is_notebook(shell: InteractiveShell) -> bool:
+    return getattr(shell, "kernel", None) is not None
+
+
+def _bar(share: float) -> str:
+    full = int(share * 20)
+    return f"[{'#' * full}{'.' * (20 - full)}] {share:4.0%}"
+
+
+def _line_html(text: str) -> str:
+    import html
+
+    return f'<pre style="margin:0;opacity:.8">{html.escape(text)}</pre>'

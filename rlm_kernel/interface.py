@@ -1,0 +1,105 @@
+"""`rlm_kernel.run`: the whole product as one function, in a notebook or a plain script."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from rlm_kernel.budget import Limits
+from rlm_kernel.engine.ports import Model
+from rlm_kernel.errors import ConfigError
+from rlm_kernel.runs import Run
+from rlm_kernel.session import Session, session_of
+from rlm_kernel.wiring import Question, Watch
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from rlm_kernel.trajectory.recorder import Sink
+
+_script: Session | None = None
+
+
+def run(  # noqa: PLR0913 - the product's one public call
+    question: str,
+    context: Mapping[str, object] | None = None,
+    *,
+    model: str | Model | None = None,
+    sub_model: str | Model | None = None,
+    limits: Limits | None = None,
+    temperature: float | None = None,
+    seed: int | None = None,
+    withhold: Collection[str] = (),
+    write: Collection[str] = (),
+    pack: str | None = None,
+    sinks: Collection[Sink] = (),
+) -> Run:
+    """Ask a question about data, and wait for the answer.
+
+    Args:
+        question: what to find out.
+        context: the variables that it is about, by name. In a notebook, leaving it out lets the model choose among the
+            user's variables.
+        model: the root model: a name, ``local`` for the bundled one, or a model object.
+        sub_model: the model of sub-calls; the root model if left out.
+        limits: what the run may use.
+        temperature: of every call; None leaves it to the prompt pack or the server.
+        seed: of every call, for servers that take one.
+        withhold: columns that no model may see.
+        write: names that the run may change for real; ``{"all"}`` for all.
+        pack: the prompt pack; chosen by the model's name if left out.
+        sinks: called with every event as it happens.
+
+    Returns:
+        The run. Its `status` says how it ended: a limit, a failing model or a stop raise nothing here.
+
+    Raises:
+        ConfigError: an argument does not fit, or there is no model to ask.
+        LocalModelError: the bundled model cannot be had.
+        KeyboardInterrupt: the user's own Ctrl-C; the stopped run is the session's newest.
+    """
+    values = dict(context or {})
+    for name in values:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ConfigError(f"a context needs a name that Python can use, not {name!r}")
+    options = {"temperature": temperature, "seed": seed, "pack": pack}
+    asked = Question(
+        text=question,
+        contexts=tuple(values),
+        values=values,
+        model=model,
+        sub_model=sub_model,
+        options=options,
+        limits=limits,
+        withhold=_names(withhold),
+        write=_names(write),
+    )
+    watch = Watch(sinks=tuple(sinks), leaving=lambda line: print(line, file=sys.stderr))  # noqa: T201 - for the user
+    return session().start(asked, watch).drive()
+
+
+def session() -> Session:
+    """The session of the running shell; in a script, one for the process."""
+    global _script  # noqa: PLW0603 - a script has one session
+    shell = _running_shell()
+    if shell is not None:
+        return session_of(shell)
+    if _script is None:
+        _script = Session()
+    return _script
+
+
+def _names(names: Collection[str]) -> frozenset[str]:
+    return frozenset({names} if isinstance(names, str) else names)
+
+
+def _running_shell() -> InteractiveShell | None:
+    """IPython's shell if one is running and this is its thread; IPython is not imported to find out."""
+    import threading
+
+    module = sys.modules.get("IPython.core.getipython")
+    if module is None or threading.current_thread() is not threading.main_thread():
+        return None
+    shell: InteractiveShell | None = module.get_ipython()
+    return shell

@@ -1,0 +1,298 @@
+"""``%%rlm`` and ``%rlm``: parse what the user wrote, call the session, display."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from rlm_kernel.errors import ConfigError, RLMError, RunNotDone
+from rlm_kernel.session import session_of
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from rlm_kernel.models.local import Status
+    from rlm_kernel.runs import Run
+
+_AT_NAME = re.compile(r"(?<![\w@.`])@([A-Za-z_]\w*)")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Gives a wrong option as a one-line error with the nearest match, and never exits."""
+
+    def error(self, message: str) -> NoReturn:
+        unknown = re.search(r"(?:unrecognized arguments|ambiguous option): (-\S+)", message)
+        if unknown:
+            known = [option for action in self._actions for option in action.option_strings]
+            near = difflib.get_close_matches(unknown[1], known, n=1)
+            message = f"there is no option {unknown[1]}" + (f"; did you mean {near[0]}?" if near else "")
+        raise ConfigError(f"{message} ({self.prog}? lists the options)")
+
+
+def _cell_parser() -> _Parser:
+    parser = _Parser(prog="%%rlm", add_help=False, allow_abbrev=False)
+    add = parser.add_argument
+    add(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="variables that the question is about; none: the model sees a list of yours",
+    )
+    add("-o", "--out", metavar="NAME", help="bind the answer to this name too")
+    add("-m", "--model", help="the root model; 'local' is the bundled one")
+    add("-s", "--sub-model", metavar="MODEL", help="the model of sub-calls; the root model if left out")
+    add("--max-steps", dest="steps", metavar="N", help="most steps (30); 'none' for no limit, here and below")
+    add("--max-calls", dest="calls", metavar="N", help="most calls to models, the root's included (500)")
+    add("--max-tokens", dest="tokens", metavar="N", help="most tokens sent and received (no limit)")
+    add("--max-seconds", dest="seconds", metavar="S", help="most seconds in all (900)")
+    add("--call-timeout", dest="call_seconds", metavar="S", help="most seconds of one call, retries included (120)")
+    add("--temperature", metavar="T", help="of every call; left to the prompt pack or the server if left out")
+    add("--seed", metavar="N", help="of every call, for servers that take one")
+    add(
+        "--withhold",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="a column that no model may see; may be repeated",
+    )
+    add(
+        "--write",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a variable that the run may change for real; 'all' for all",
+    )
+    add("-q", "--quiet", action="store_true", help="no status line and no tree, the answer alone")
+    return parser
+
+
+def _config_parser() -> _Parser:
+    parser = _Parser(prog="%rlm config", add_help=False, allow_abbrev=False)
+    for name in ("model", "sub-model", "base-url", "api-key", "pack", "temperature", "seed"):
+        parser.add_argument(f"--{name}")
+    for name in ("steps", "calls", "tokens", "seconds"):
+        parser.add_argument(f"--max-{name}", dest=name)
+    parser.add_argument("--call-timeout", dest="call_seconds")
+    return parser
+
+
+CELL = _cell_parser()
+_OPTIONS = ("steps", "calls", "tokens", "seconds", "call_seconds", "temperature", "seed")
+
+
+def cell_help() -> str:
+    """What `%%rlm?` shows."""
+    lines = [
+        "Ask a question about your variables; a root model answers it by running code in your namespace.",
+        "",
+        "    %%rlm df -o themes",
+        "    Which five complaint themes grew fastest this quarter? Use @regions for the region names.",
+        "",
+        "The answer is the cell's value, a Python object: shown as Out[n], kept in _. `@name` in the question names a",
+        "variable too. Your own names stay yours: what the model rebinds or deletes is kept apart in `run.vars`, where",
+        "`run = %rlm last`; new names that it makes stay. Ctrl-C or the kernel's interrupt stops it at once.",
+        "",
+        "Options:",
+    ]
+    for action in CELL._actions:
+        names = ", ".join(action.option_strings) or f"{action.metavar} ..."
+        value = f" {action.metavar or action.dest.upper()}" if action.option_strings and action.nargs != 0 else ""
+        lines.append(f"  {names + value:<28} {action.help}")
+    lines += ["", "`%rlm` lists the line commands, `%rlm config` shows the settings in force."]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One ``%rlm`` command."""
+
+    run: Callable[[list[str]], object]
+    help: str
+
+
+class RLMMagics:
+    """The magics of one shell."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._ip = shell
+        self.session = session_of(shell)
+        self._commands = {
+            "config": Command(self._config, "show the settings; --model X --base-url U ... set them"),
+            "status": Command(self._status, "the newest run in a line"),
+            "last": Command(self._last, "the newest Run, as a value: run = %rlm last"),
+            "show": Command(self._show, "[RUN] show the tree of a run"),
+            "local": Command(self._local, "[start|stop] the bundled model: its state, start it, stop it"),
+        }
+
+    def cell(self, line: str, cell: str) -> object:
+        """``%%rlm``: ask a question; gives the answer."""
+        from rlm_kernel.display import Display
+        from rlm_kernel.wiring import Question
+
+        given = CELL.parse_args(_split(line))
+        names = self._contexts(given.names, cell)
+        if given.out is not None and not given.out.isidentifier():
+            raise ConfigError(f"-o takes a name that Python can use, not {given.out!r}")
+        question = Question(
+            text=cell,
+            contexts=names,
+            model=given.model,
+            sub_model=given.sub_model,
+            options={name: getattr(given, name) for name in _OPTIONS},
+            withhold=frozenset(given.withhold),
+            write=frozenset(given.write),
+        )
+        display = Display(self._ip, quiet=given.quiet)
+        with display:
+            run = self.session.start(question, display.watch())
+            display.follow(run)
+            try:
+                run.drive()
+            except KeyboardInterrupt:
+                raise RunNotDone(_not_done(run), run) from None  # one line, where IPython would show a traceback
+        return self._answer(run, given.out)
+
+    def line(self, line: str) -> object:
+        """``%rlm``: one line command."""
+        words = _split(line)
+        if not words:
+            print(self.line_help())  # noqa: T201 - for the user
+            return None
+        command = self._commands.get(words[0])
+        if command is None:
+            near = difflib.get_close_matches(words[0], self._commands, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "%rlm alone lists the commands"
+            raise ConfigError(f"%rlm has no command {words[0]!r}; {hint}")
+        return command.run(words[1:])
+
+    # -- the cell magic
+
+    def _contexts(self, named: Sequence[str], text: str) -> tuple[str, ...]:
+        namespace = self._ip.user_ns
+        names = dict.fromkeys(name.removeprefix("@") for name in named)
+        for word in _AT_NAME.findall(text):
+            if word in namespace:
+                names[word] = None
+            else:
+                print(f"rlm: @{word} is no variable and stays text")  # noqa: T201 - for the user
+        return tuple(names)
+
+    def _answer(self, run: Run, out: str | None) -> object:
+        if run.status != "done":
+            raise RunNotDone(_not_done(run), run)
+        if out is not None:
+            self._ip.user_ns[out] = run.answer
+        return run.answer
+
+    # -- line commands
+
+    def line_help(self) -> str:
+        """What `%rlm` alone prints."""
+        width = max(map(len, self._commands))
+        rows = [f"  %rlm {name:<{width}}  {command.help}" for name, command in self._commands.items()]
+        return "\n".join(["%%rlm NAME ... asks a question (%%rlm? tells more). Line commands:", *rows])
+
+    def _config(self, words: list[str]) -> None:
+        given = vars(_config_parser().parse_args(words))
+        self.session.configure(given)
+        if not words:
+            for name, value in self.session.settings().shown().items():
+                print(f"{name:<13} {value}")  # noqa: T201 - for the user
+
+    def _status(self, words: list[str]) -> None:
+        _none(words, "status")
+        from rlm_kernel.views.escape import visible
+
+        run = self.session.last
+        print(visible(repr(run)) if run else "no run yet")  # noqa: T201 - for the user
+
+    def _last(self, words: list[str]) -> Run:
+        _none(words, "last")
+        return self._newest()
+
+    def _show(self, words: list[str]) -> None:
+        from rlm_kernel.display import show
+
+        show(self._ip, self.session.find(words[0]) if words else self._newest())
+
+    def _newest(self) -> Run:
+        run = self.session.last
+        if run is None:
+            raise ConfigError("there is no run yet; ask a question with %%rlm")
+        return run
+
+    def _local(self, words: list[str]) -> None:
+        from rlm_kernel.display import Display
+        from rlm_kernel.models import local
+
+        match words:
+            case []:
+                pass
+            case ["start"]:
+                with Display(self._ip) as display:
+                    local.ensure(display.watch().progress)
+            case ["stop"]:
+                local.stop()
+            case _:
+                raise ConfigError(f"%rlm local takes start or stop, not {' '.join(words)!r}")
+        print(_local_words(local.status()))  # noqa: T201 - for the user
+
+
+def load(shell: InteractiveShell) -> None:
+    """Register the magics in a shell."""
+    magics = RLMMagics(shell)
+
+    def ask(line: str, cell: str) -> object:
+        return magics.cell(line, cell)
+
+    def command(line: str) -> object:
+        return magics.line(line)
+
+    ask.__doc__, command.__doc__ = cell_help(), magics.line_help()
+    shell.register_magic_function(ask, "cell", "rlm")  # type: ignore[arg-type]  # a traitlets descriptor
+    shell.register_magic_function(command, "line", "rlm")  # type: ignore[arg-type]  # the same
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take the magics away; the runs and settings of the session stay for the next load."""
+    for kind in ("line", "cell"):
+        shell.magics_manager.magics[kind].pop("rlm", None)
+
+
+def _split(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as exc:
+        raise ConfigError(f"the line cannot be read: {exc}") from None
+
+
+def _local_words(status: Status) -> str:
+    weights = status.weights
+    missing = f", {len(weights.missing)} parts missing" if weights.missing else ""
+    lines = [f"weights  {weights.kind}{missing}  {weights.path}"]
+    if not status.installed:
+        lines.append('engine   not installed; pip install "rlm-kernel[local]"')
+    if status.running:
+        memory = f"{status.rss / 2**30:.1f} GiB" if status.rss else "memory unknown"
+        window = f"{status.slots} slots of {status.context:,} tokens" if status.slots and status.context else "starting"
+        lines.append(f"server   pid {status.pid}, port {status.port}, {window}, {status.clients} clients, {memory}")
+    else:
+        lines.append("server   not running; it starts with the first question, or with %rlm local start")
+    return "\n".join(lines)
+
+
+def _none(words: list[str], command: str) -> None:
+    if words:
+        raise ConfigError(f"%rlm {command} takes nothing, not {' '.join(words)!r}")
+
+
+def _not_done(run: Run) -> str:
+    steps = f"{len(run.steps)} step{'' if len(run.steps) == 1 else 's'} kept in `%rlm last`"
+    reason = str(run.error) if isinstance(run.error, RLMError) else run.status
+    answer = "; an answer taken from the evidence is in its .answer" if run.extracted else ""
+    return f"the run ended as {run.status}: {reason} ({steps}{answer})"

