@@ -101,8 +101,8 @@ def line(value: object, most: int) -> str:
 def _of_type(kind: Any) -> Kind:
     from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter
 
-    kind = _portable(kind)
     try:
+        kind = _portable(kind)
         try:
             return _of_adapter(TypeAdapter(kind))
         except PydanticSchemaGenerationError:
@@ -114,15 +114,18 @@ def _of_type(kind: Any) -> Kind:
         raise ConfigError(f"returns takes {TAKES}; {line(kind, _SHOWN)} does not work: {why}") from None
 
 
-def _portable(kind: Any) -> Any:
+def _portable(kind: Any) -> Any:  # noqa: PLR0911 - one return for each sort of alias
     """The type with every ``typing.TypedDict`` as one of typing_extensions: pydantic takes no other before 3.12."""
     if sys.version_info >= (3, 12):
         return kind
     if typing.is_typeddict(kind) and type(kind).__module__ == "typing":
-        from typing_extensions import NotRequired, TypedDict
+        from typing_extensions import TypedDict
 
-        hints = {name: _portable(hint) for name, hint in typing.get_type_hints(kind).items()}
-        fields = {name: hints[name] if name in kind.__required_keys__ else NotRequired[hints[name]] for name in hints}
+        fields = {}
+        for name, hint in typing.get_type_hints(kind, include_extras=True).items():
+            marked = typing.get_origin(hint) in {typing.Required, typing.NotRequired}
+            field = _portable(typing.get_args(hint)[0] if marked else hint)
+            fields[name] = field if name in kind.__required_keys__ else typing.NotRequired[field]
         return TypedDict(kind.__name__, fields)  # type: ignore[operator]
     arguments = typing.get_args(kind)
     made = tuple(_portable(argument) for argument in arguments)
@@ -130,7 +133,11 @@ def _portable(kind: Any) -> Any:
         return kind
     if isinstance(kind, UnionType):
         return typing.Union[made]  # noqa: UP007 - of a tuple that is only known here
-    return GenericAlias(kind.__origin__, made) if isinstance(kind, GenericAlias) else kind.copy_with(made)
+    if typing.get_origin(kind) is typing.Annotated:
+        return typing.Annotated[made]
+    if isinstance(kind, GenericAlias):
+        return GenericAlias(typing.cast("type", kind.__origin__), made)
+    return kind.copy_with(made)
 
 
 def _of_class(kind: type) -> Kind:

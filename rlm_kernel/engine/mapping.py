@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rlm_kernel.engine.found import without_thinking
@@ -27,7 +27,7 @@ class Answer:
     value: object = None
     error: SubcallError | None = None
     """Why there is no value. If its `final` is true, asking again is of no use, and nothing more is asked."""
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
 
 
 Ask = Callable[[Sequence[str], Returns | None], Sequence[Answer]]
@@ -86,7 +86,7 @@ class Mapped:
         return self._rows.frame(columns)
 
 
-def map_rows(
+def map_rows(  # noqa: PLR0913 - the arguments of llm_map, then how it is done
     data: object,
     instruction: str,
     *,

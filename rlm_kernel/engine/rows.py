@@ -8,6 +8,7 @@ import json
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from rlm_kernel.engine.plain import plain
@@ -62,12 +63,15 @@ class DictRows(Rows):
         return (plain(item) for item in self.data.values())
 
     def labels(self) -> Sequence[Hashable]:
+        """The keys."""
         return list(self.data)
 
     def aligned(self, values: list[Any]) -> Any:
+        """A dict with the same keys."""
         return dict(zip(self.data, values, strict=True))
 
     def frame(self, columns: dict[str, list[Any]]) -> Any:
+        """A table with the keys as its index."""
         table = super().frame(columns)
         table.index = _pandas().Index(list(self.data), tupleize_cols=False)
         return table
@@ -83,14 +87,17 @@ class SeriesRows(Rows):
         return (plain(item) for item in self.data)
 
     def labels(self) -> Sequence[Hashable]:
+        """The index, where it tells rows apart."""
         index = self._index()
         return index.tolist() if index.is_unique else range(len(self))
 
     def aligned(self, values: list[Any]) -> Any:
+        """A Series with the same index, of objects where some are missing."""
         made = _pandas().Series(values, index=self._index(), dtype=object)
         return made if any(value is None for value in values) else made.infer_objects()
 
     def frame(self, columns: dict[str, list[Any]]) -> Any:
+        """The column as a table with further columns."""
         name = "row" if self.data.name is None else self.data.name
         return _with_columns(self.data.to_frame(name), columns)
 
@@ -109,6 +116,7 @@ class DataFrameRows(SeriesRows):
             yield {key: plain(item) for key, item in zip(keys, row, strict=True)}
 
     def frame(self, columns: dict[str, list[Any]]) -> Any:
+        """The table with further columns."""
         return _with_columns(self.data.copy(deep=False), columns)
 
 
@@ -119,9 +127,11 @@ class PolarsRows(Rows):
         return (plain(item) for item in self.data)
 
     def aligned(self, values: list[Any]) -> Any:
+        """A polars Series."""
         return _polars_series("value", values)
 
     def frame(self, columns: dict[str, list[Any]]) -> Any:
+        """The column as a table with further columns."""
         series = self.data if self.data.name else self.data.alias("row")
         return self._extended(series.to_frame(), columns)
 
@@ -140,6 +150,7 @@ class PolarsFrameRows(PolarsRows):
             yield {key: plain(item) for key, item in zip(chosen.columns, row, strict=True)}
 
     def frame(self, columns: dict[str, list[Any]]) -> Any:
+        """The table with further columns."""
         return self._extended(self.data, columns)
 
 
@@ -259,8 +270,7 @@ def _distinct(names: Sequence[Any]) -> list[Any]:
 
 
 def _polars_series(name: str, values: list[Any]) -> Any:
-    import polars
-
+    polars = import_module("polars")
     try:
         return polars.Series(name, values, strict=True)
     except Exception:  # values of several types, or of none that polars knows
@@ -269,7 +279,6 @@ def _polars_series(name: str, values: list[Any]) -> Any:
 
 def _pandas() -> Any:
     try:
-        import pandas
+        return import_module("pandas")
     except ImportError:
         raise ConfigError("a table needs pandas: pip install pandas") from None
-    return pandas

@@ -113,7 +113,7 @@ def scalar_types(schema: Schema, top: Schema | None = None) -> frozenset[str]:
     return frozenset(str(kind) for kind in kinds_here) if kinds_here <= _SCALARS else frozenset()
 
 
-def words(schema: Schema) -> str:
+def words(schema: Schema) -> str:  # noqa: PLR0911 - one return for each form
     """The form in words where it has some, else the compact schema."""
     if values := labels(schema):
         texts = [value if isinstance(value, str) else json.dumps(value) for value in values]
