@@ -160,7 +160,7 @@ class Memo:
         def drop(db: Connection) -> None:
             with memo_file.transaction(db):
                 db.execute("DELETE FROM reply")
-            memo_file.give_back(db, 0)
+            db.execute("VACUUM")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
         self._try(drop, None)

@@ -27,6 +27,8 @@ _FILES = 5
 """Files of one version; when all of them are set aside, something else is wrong."""
 _LOG_BYTES = 16 * 2**20
 """What SQLite's log is cut down to after it was copied into the file."""
+_PAGES_AT_ONCE = 1000
+"""Pages that one writing moves to shorten the file, so that nobody waits long for it."""
 _TABLES = (
     "CREATE TABLE reply (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, used INTEGER NOT NULL, body BLOB NOT NULL)",
     "CREATE INDEX by_use ON reply (used)",
@@ -167,9 +169,9 @@ def transaction(db: Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
 
 
 def give_back(db: Connection, bound: int) -> None:
-    """Cut the file down to `bound` bytes, as far as there are free pages in it."""
+    """Cut the file down towards `bound` bytes, as far as there are free pages in it and it does not take long."""
     pages, each = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
-    if (over := pages - bound // each) > 0:
+    if (over := min(pages - bound // each, _PAGES_AT_ONCE)) > 0:
         db.executescript(f"PRAGMA incremental_vacuum({over})")  # execute() would stop after the first page
 
 
