@@ -68,6 +68,7 @@ class NamespaceExecutor:
         self._journal = Journal(kept_bytes)
         self._layer = Layer(namespace, runner.hidden, writable, self._journal)
         self._names = RunNames(namespace, contexts, doors or {}, extras or {}, self._is_variable)
+        self._lasting: dict[str, object] = {}
         self._closed = False
         self.vars = RunVars(self._layer, namespace, frozenset({"context", "final", "Final", "answer"}))
 
@@ -157,7 +158,7 @@ class NamespaceExecutor:
             self._take_answer_form()
         finally:
             final = self._names.end()
-            changes = self._layer.leave(facts, self._names.lasting)
+            changes = self._layer.leave(facts, self._lasting)
             changes += self._mutated()
             self._hide_lasting()
         return _judged(ran, watch, seconds), changes, final
@@ -173,7 +174,8 @@ class NamespaceExecutor:
         context = names.context({name: self._namespace[name] for name in self._contexts if name in self._namespace})
         if context is not MISSING:
             layer.lend({"context": context}, "protected")
-        layer.lend(names.lasting, "protected")
+        self._lasting = {name: value for name, value in names.lasting.items() if not self._is_needed(name)}
+        layer.lend(self._lasting, "protected")
         layer.begin(step)
 
     def _reachable(self, facts: StepNames) -> dict[str, object]:
@@ -225,9 +227,13 @@ class NamespaceExecutor:
             self._names.read_answer(value, is_ours=not self._layer.was_bound_to("answer", value))
 
     def _hide_lasting(self) -> None:
-        for name, value in self._names.lasting.items():
+        for name, value in self._lasting.items():
             if self._namespace.get(name) is value:
                 self._runner.hidden[name] = value
+
+    def _is_needed(self, name: str) -> bool:
+        """Whether the user's own variable of a name matters more than ours: a context, or `budget`, a common word."""
+        return name in self._contexts or (name == "budget" and self._layer.is_users(name))
 
     def _keep_extras(self) -> None:
         """A function that the run wrote may need a module that was only lent: then it stays."""

@@ -118,6 +118,18 @@ class Interrupter:
         """True while its signal handler is in place."""
         return self._installed
 
+    def stop(self) -> None:
+        """Interrupt what runs now, from any thread or a signal handler: the run above was stopped.
+
+        For runs in other threads than the main one, which no signal reaches.
+        """
+        self.interrupted = True
+        self.interrupts += 1
+        watch = self._watch
+        if watch is not None and not watch.by_user:
+            watch.by_user = True
+            _thread.start_new_thread(self._press, (watch,))
+
     @contextmanager
     def tidying(self) -> Iterator[None]:
         """Keep interrupts out of a block that must run to its end; the user's is counted in `interrupts`."""

@@ -17,14 +17,20 @@ from rlm_kernel.trajectory.records import Rich
 class PlainRunner:
     """Python alone: no magics, no rich outputs."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_child: bool = False) -> None:
+        """Prepare.
+
+        Args:
+            is_child: for a child run, which may not change what the whole process shares.
+        """
         self.hidden: dict[str, object] = {}
+        self._is_child = is_child
         self._loop = PrivateLoop()
 
     @contextmanager
     def scene(self) -> Iterator[PlainScene]:
         """Open the capture for one step."""
-        with capturing() as capture:
+        with capturing(is_child=self._is_child) as capture:
             yield PlainScene(capture, self._loop)
 
     def close(self) -> None:

@@ -11,19 +11,23 @@ from __future__ import annotations
 import builtins
 import getpass
 import io
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from rlm_kernel.namespace.lineage import ancestry, recording
 from rlm_kernel.namespace.streams import STREAM_CHARS, BoundedText
 
 
 class Capture:
     """What one step writes, and which threads are its own."""
 
-    def __init__(self, limit: int = STREAM_CHARS) -> None:
+    def __init__(self, limit: int = STREAM_CHARS, *, is_child: bool = False) -> None:
+        self.is_child = is_child
+        """True for a step of a child run: it shares the process with its siblings and may not change it."""
         self.stdout = BoundedText(limit)
         self.stderr = BoundedText(limit)
         self.echo = BoundedText(limit)
@@ -47,6 +51,11 @@ def current() -> Capture | None:
     for capture in reversed(_active):
         if capture.thread == ident:
             return capture
+    if len(_active) > 1:
+        idents = {thread.ident for thread in ancestry(threading.current_thread())}
+        for capture in reversed(_active):
+            if capture.thread in idents:
+                return capture
     for capture in _active:
         if ident not in capture.elders:
             return capture
@@ -54,9 +63,9 @@ def current() -> Capture | None:
 
 
 @contextmanager
-def capturing(limit: int = STREAM_CHARS) -> Iterator[Capture]:
+def capturing(limit: int = STREAM_CHARS, *, is_child: bool = False) -> Iterator[Capture]:
     """Give what this thread, and threads it starts, write to a fresh capture."""
-    capture = Capture(limit)
+    capture = Capture(limit, is_child=is_child)
     _enter(capture)
     try:
         yield capture
@@ -92,7 +101,21 @@ def _stand_ins() -> list[tuple[object, str, object]]:
         (sys, "breakpointhook", _refusing("breakpoint()", sys.breakpointhook)),
         (builtins, "input", _refusing("input()", builtins.input)),
         (getpass, "getpass", _refusing("getpass()", getpass.getpass)),
+        (threading.Thread, "start", recording(threading.Thread.start)),
+        (os, "chdir", _for_the_root_only("os.chdir()", os.chdir)),
     ]
+
+
+def _for_the_root_only(what: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    """The directory is the whole process's: a child run must not change it below its siblings."""
+
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        capture = current()
+        if capture is not None and capture.is_child:
+            raise PermissionError(f"{what} is not possible in a child run: it shares the process; use full paths")
+        return original(*args, **kwargs)
+
+    return stand_in
 
 
 def _refuse(what: str) -> NoReturn:
