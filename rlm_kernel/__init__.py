@@ -27,12 +27,31 @@ if TYPE_CHECKING:
         RunNotDone,
         SubcallError,
     )
-    from rlm_kernel.interface import run
+    from rlm_kernel.interface import (
+        llm_map,
+        llm_query,
+        llm_query_async,
+        llm_query_batched,
+        rlm_query,
+        rlm_query_batched,
+        run,
+    )
     from rlm_kernel.runs import Run
     from rlm_kernel.usage import Usage
 
 _HOMES = {
-    "run": "rlm_kernel.interface",
+    **dict.fromkeys(
+        (
+            "llm_map",
+            "llm_query",
+            "llm_query_async",
+            "llm_query_batched",
+            "rlm_query",
+            "rlm_query_batched",
+            "run",
+        ),
+        "rlm_kernel.interface",
+    ),
     "Run": "rlm_kernel.runs",
     "Limits": "rlm_kernel.budget",
     "Usage": "rlm_kernel.usage",
@@ -64,7 +83,13 @@ __all__ = [
     "SubcallError",
     "Usage",
     "__version__",
+    "llm_map",
+    "llm_query",
+    "llm_query_async",
+    "llm_query_batched",
     "load_ipython_extension",
+    "rlm_query",
+    "rlm_query_batched",
     "run",
     "unload_ipython_extension",
 ]

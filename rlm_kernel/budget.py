@@ -1,6 +1,6 @@
 """Limits on a run, and the account that holds a run to them.
 
-Budgets are a tree: a child charges every ancestor, so a sub-run never gets a fresh allowance. A call is reserved
+Budgets are a tree: a child charges every ancestor, so a child run never gets a fresh allowance. A call is reserved
 before it is sent and settled after it was answered; reservations of calls in flight count as used.
 """
 
@@ -9,12 +9,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from rlm_kernel.errors import LimitReached
+from rlm_kernel.errors import LimitKind, LimitReached
 from rlm_kernel.usage import Usage
 
 Clock = Callable[[], float]
+
+_FIRST_REPLY = 128
+"""Tokens that a reply is taken to have before any was seen; afterwards it is the mean of those seen."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,23 +25,73 @@ class Limits:
     """What a run may use. A field left out keeps its default; ``None`` switches the limit off."""
 
     steps: int | None = 30
-    """Steps of one run."""
+    """Steps of one run; each child run has as many."""
+    depth: int | None = 1
+    """How deep models are called below the root, as in the paper: 0 is no sub-calls, 1 sub-calls, 2 child runs that
+    make sub-calls, and so on."""
     calls: int | None = 500
     """Answered calls to models, root replies included, in the whole tree."""
     tokens: int | None = None
     """Tokens sent and received in the whole tree."""
+    cost: float | None = 1.0
+    """Dollars in the whole tree. Models whose price is not known never reach it."""
     seconds: float | None = 900.0
-    """Seconds of wall clock for the whole tree."""
+    """Seconds of wall clock for the whole tree, pauses not counted."""
     call_seconds: float | None = 120.0
     """Seconds that one call may take, retries included."""
+    concurrency: int | None = None
+    """Calls in flight at once in the whole tree; None leaves it to what the servers take."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reservation:
-    """Calls and tokens held back for calls in flight."""
+    """What is held back for calls in flight."""
 
-    calls: int
-    tokens: int
+    calls: int = 0
+    tokens: int = 0
+    dollars: float = 0.0
+
+
+@dataclass(slots=True)
+class _Held:
+    """The sum of the open reservations."""
+
+    calls: int = 0
+    tokens: int = 0
+    dollars: float = 0.0
+
+    def add(self, reservation: Reservation, sign: int) -> None:
+        self.calls += sign * reservation.calls
+        self.tokens += sign * reservation.tokens
+        self.dollars += sign * reservation.dollars
+
+
+@dataclass(slots=True)
+class _Stopwatch:
+    clock: Clock
+    before: float = 0.0
+    since: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        return self.before + (self.clock() - self.since if self.since is not None else 0.0)
+
+    def start(self) -> None:
+        if self.since is None:
+            self.since = self.clock()
+
+    def stop(self) -> None:
+        self.before, self.since = self.seconds, None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is left of one limit."""
+
+    kind: LimitKind
+    left: float | None
+    """None if there is no limit."""
+    limit: float | None
 
 
 class Budget:
@@ -46,13 +99,26 @@ class Budget:
 
     def __init__(self, limits: Limits, *, clock: Clock = time.monotonic, parent: Budget | None = None) -> None:
         self.limits = limits
-        self._clock = clock
         self._parent = parent
         self._lock: threading.Lock = parent._lock if parent else threading.Lock()  # one a tree: a charge is atomic
         self._used = Usage()
-        self._held_calls = 0
-        self._held_tokens = 0
-        self._started = clock()
+        self._held = _Held()
+        self._watch = _Stopwatch(clock)
+        self._watch.start()
+
+    def child(self, clock: Clock = time.monotonic) -> Budget:
+        """The account of a child run: steps of its own, everything else is this budget's."""
+        own = Limits(
+            steps=self.limits.steps,
+            depth=self.limits.depth,
+            call_seconds=self.limits.call_seconds,
+            concurrency=self.limits.concurrency,
+            calls=None,
+            tokens=None,
+            cost=None,
+            seconds=None,
+        )
+        return Budget(own, clock=clock, parent=self)
 
     @property
     def used(self) -> Usage:
@@ -61,8 +127,8 @@ class Budget:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the run began."""
-        return self._clock() - self._started
+        """Seconds that the run has been going on."""
+        return self._watch.seconds
 
     @property
     def seconds_left(self) -> float | None:
@@ -70,12 +136,40 @@ class Budget:
         left = [b.limits.seconds - b.seconds for b in self._chain() if b.limits.seconds is not None]
         return min(left, default=None)
 
-    def reserve(self, *, calls: int = 1, tokens: int = 0, keep_calls: int = 0) -> Reservation:
-        """Hold back `calls` and `tokens`.
+    @property
+    def reply_tokens(self) -> int:
+        """Tokens that the next reply is taken to have: the mean of the tree's replies so far."""
+        top = self._chain()[-1]._used
+        return top.output_tokens // top.calls if top.calls else _FIRST_REPLY
+
+    def pause(self) -> None:
+        """The run waits for its user: its time stands still."""
+        self._watch.stop()
+
+    def go_on(self) -> None:
+        """The run goes on after `pause`."""
+        self._watch.start()
+
+    def change(self, **limits: float | None) -> None:
+        """Give this run other limits, by name; those not named stay."""
+        self.limits = replace(self.limits, **limits)  # type: ignore[arg-type]  # validated where they came in
+
+    def left(self) -> tuple[Left, ...]:
+        """What is left of each limit that calls are held to, the nearest of this run's and its ancestors'."""
+        with self._lock:
+            used = [(b.limits, b._used, b._held, b.seconds) for b in self._chain()]
+        return (
+            _nearest("calls", [(lim.calls, use.calls + held.calls) for lim, use, held, _ in used]),
+            _nearest("tokens", [(lim.tokens, use.tokens + held.tokens) for lim, use, held, _ in used]),
+            _nearest("cost", [(lim.cost, use.dollars + held.dollars) for lim, use, held, _ in used]),
+            _nearest("seconds", [(lim.seconds, seconds) for lim, _, _, seconds in used]),
+        )
+
+    def reserve(self, wanted: Reservation, *, keep_calls: int = 0) -> Reservation:
+        """Hold something back.
 
         Args:
-            calls: calls about to be made.
-            tokens: tokens they are known to need (the prompt's).
+            wanted: what the calls about to be made are known or taken to need.
             keep_calls: calls that must stay free afterwards, such as the one kept for the last answer.
 
         Raises:
@@ -83,25 +177,24 @@ class Budget:
         """
         with self._lock:
             for budget in self._chain():
-                budget._check(calls + keep_calls, tokens)
+                budget._check(wanted, keep_calls)
             for budget in self._chain():
-                budget._held_calls += calls
-                budget._held_tokens += tokens
-        return Reservation(calls=calls, tokens=tokens)
+                budget._held.add(wanted, 1)
+        return wanted
 
     def reserve_last(self) -> Reservation:
         """Hold back the one call that answers from the evidence after a limit. Never refused, always accounted."""
+        last = Reservation(calls=1)
         with self._lock:
             for budget in self._chain():
-                budget._held_calls += 1
-        return Reservation(calls=1, tokens=0)
+                budget._held.add(last, 1)
+        return last
 
     def settle(self, reservation: Reservation, usage: Usage) -> None:
         """Replace a reservation by what was really used."""
         with self._lock:
             for budget in self._chain():
-                budget._held_calls -= reservation.calls
-                budget._held_tokens -= reservation.tokens
+                budget._held.add(reservation, -1)
                 budget._used += usage
 
     def check_time(self) -> None:
@@ -119,13 +212,22 @@ class Budget:
             budget = budget._parent
         return chain
 
-    def _check(self, calls: int, tokens: int) -> None:
-        limits = self.limits
-        wanted_calls = self._used.calls + self._held_calls + calls
-        if limits.calls is not None and wanted_calls > limits.calls:
-            raise LimitReached("calls", wanted_calls, limits.calls)
-        wanted_tokens = self._used.tokens + self._held_tokens + tokens
-        if limits.tokens is not None and wanted_tokens > limits.tokens:
-            raise LimitReached("tokens", wanted_tokens, limits.tokens)
+    def _check(self, wanted: Reservation, keep_calls: int) -> None:
+        limits, used, held = self.limits, self._used, self._held
+        _hold("calls", used.calls + held.calls + wanted.calls + keep_calls, limits.calls)
+        _hold("tokens", used.tokens + held.tokens + wanted.tokens, limits.tokens)
+        if wanted.dollars:
+            _hold("cost", used.dollars + held.dollars + wanted.dollars, limits.cost)
         if limits.seconds is not None and self.seconds >= limits.seconds:
             raise LimitReached("seconds", self.seconds, limits.seconds)
+
+
+def _hold(kind: LimitKind, wanted: float, limit: float | None) -> None:
+    if limit is not None and wanted > limit:
+        raise LimitReached(kind, wanted, limit)
+
+
+def _nearest(kind: LimitKind, pairs: list[tuple[float | None, float]]) -> Left:
+    found = [(limit - used, limit) for limit, used in pairs if limit is not None]
+    left, limit = min(found, default=(None, None))
+    return Left(kind, None if left is None else max(left, 0), limit)

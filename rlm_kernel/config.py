@@ -1,11 +1,13 @@
 """Settings, and where they come from.
 
 Weakest first: defaults, traitlets configuration (``c.RLM.model`` in ipython_config.py), environment (``RLM_MODEL``,
-``RLM_SUB_MODEL``, ``OPENAI_BASE_URL``, ``OPENAI_API_KEY``), ``%rlm config``, the options of a cell or of `run`.
+``RLM_SUB_MODEL``, ``OPENAI_BASE_URL``, ``OPENAI_API_KEY``, ``RLM_MEMO``), ``%rlm config``, the options of a cell or of
+`run`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from urllib.parse import urlsplit
@@ -24,7 +26,9 @@ _ENVIRONMENT = {
     "RLM_SUB_MODEL": "sub_model",
     "OPENAI_BASE_URL": "base_url",
     "OPENAI_API_KEY": "api_key",
+    "RLM_MEMO": "memo",
 }
+_FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _NUMBERS: dict[str, type[int | float]] = {"temperature": float, "seed": int}
 
 
@@ -44,6 +48,8 @@ class Settings:
     temperature: float | None = None
     """None leaves it to the pack or the server."""
     seed: int | None = None
+    memo: bool = True
+    """Answer sub-calls that were made before from the store on disk."""
     limits: Limits = field(default_factory=Limits)
 
     def updated(self, values: Mapping[str, object], source: str) -> Settings:
@@ -90,6 +96,11 @@ def without_secrets(url: str) -> str:
 
 
 def _value(name: str, value: object, source: str) -> object:
+    if name == "memo":
+        flag = _FLAGS.get(str(value).strip().lower())
+        if flag is None:
+            raise ConfigError(f"{source}: memo must be on or off, not {value!r}")
+        return flag
     kind = _NUMBERS.get(name)
     if kind is None:
         if not isinstance(value, str) or not value.strip():
@@ -104,11 +115,13 @@ def _value(name: str, value: object, source: str) -> object:
 def _limit(name: str, value: object, source: str) -> float | int | None:
     if isinstance(value, str) and value.lower() in {"none", "off"}:
         return None
-    whole = name in {"steps", "calls", "tokens"}
+    whole = name in {"steps", "calls", "tokens", "depth", "concurrency"}
+    least = 0 if name == "depth" else 1 if whole else math.ulp(0.0)
     try:
         number = int(str(value)) if whole else float(str(value))
     except ValueError:
-        number = 0
-    if number <= 0:
-        raise ConfigError(f"{source}: {name} must be a number above 0 or none, not {value!r}")
+        number = -1
+    if not least <= number < math.inf:
+        wanted = "0 or a whole number above it" if name == "depth" else "a number above 0"
+        raise ConfigError(f"{source}: {name} must be {wanted}, or none, not {value!r}")
     return number

@@ -24,13 +24,13 @@ class Display:
 
     def __init__(self, shell: InteractiveShell, *, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._line: _NotebookLine | _TerminalLine = (
-            _NotebookLine() if _is_notebook(shell) else _TerminalLine(sys.stderr)
-        )
+        self._shell = shell
+        self._line = _line_in(shell)
         self._run: Run | None = None
         self._shown_at = 0.0
 
     def __enter__(self) -> Self:
+        self._line = _line_in(self._shell)  # a run that goes on does so in another cell
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
@@ -131,8 +131,11 @@ class _TerminalLine:
 
 def show(shell: InteractiveShell, run: Run) -> None:
     """Show the tree of a run."""
-    line = _NotebookLine() if _is_notebook(shell) else _TerminalLine(sys.stderr)
-    line.finish(run)
+    _line_in(shell).finish(run)
+
+
+def _line_in(shell: InteractiveShell) -> _NotebookLine | _TerminalLine:
+    return _NotebookLine() if _is_notebook(shell) else _TerminalLine(sys.stderr)
 
 
 def _is_notebook(shell: InteractiveShell) -> bool:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LimitKind = Literal["steps", "calls", "tokens", "seconds"]
+LimitKind = Literal["steps", "calls", "tokens", "cost", "seconds"]
 
 
 class RLMError(Exception):
@@ -60,7 +60,17 @@ class LocalModelError(RLMError):
 
 
 class SubcallError(RLMError):
-    """A sub-call gave no answer. False in a boolean context, so ``if result:`` tells answers apart."""
+    """A sub-call or child run gave no answer. False in a boolean context, so ``if result:`` tells answers apart."""
+
+    final = False
+    """True if asking again is of no use: a limit is reached, or the run has ended."""
+
+    @classmethod
+    def at_the_end(cls, message: str) -> SubcallError:
+        """One for a limit that is reached: further calls would meet it too."""
+        error = cls(message)
+        error.final = True
+        return error
 
     def __bool__(self) -> bool:
         return False
@@ -74,13 +84,14 @@ class LimitReached(RLMError):
 
         Args:
             kind: which limit.
-            used: what would have been used with the refused action (calls, tokens, steps or seconds).
+            used: what would have been used with the refused action (calls, tokens, steps, dollars or seconds).
             limit: the limit in the same unit.
         """
         self.kind: LimitKind = kind
         self.used = used
         self.limit = limit
-        super().__init__(f"the limit of {limit:g} {kind} is reached; raise it with --max-{kind} or Limits({kind}=...)")
+        amount = f"${limit:g}" if kind == "cost" else f"{limit:g} {kind}"
+        super().__init__(f"the limit of {amount} is reached; raise it with --max-{kind} or Limits({kind}=...)")
 
     def __reduce__(self) -> tuple[type[LimitReached], tuple[LimitKind, float, float]]:
         return type(self), (self.kind, self.used, self.limit)
@@ -91,10 +102,11 @@ class RunEnded(RLMError):
 
 
 class RunNotDone(RLMError):
-    """A run ended without its answer. ``run`` keeps its steps."""
+    """A run ended without its answer. ``run`` keeps its steps, ``value`` an answer that had not the form asked for."""
 
-    def __init__(self, message: str, run: object = None) -> None:
+    def __init__(self, message: str, run: object = None, *, value: object = None) -> None:
         self.run = run
+        self.value = value
         super().__init__(message)
 
 

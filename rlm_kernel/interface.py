@@ -1,12 +1,14 @@
-"""`rlm_kernel.run`: the whole product as one function, in a notebook or a plain script."""
+"""`rlm_kernel.run`: the whole product as one function, in a notebook or a plain script; and the query functions."""
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from rlm_kernel.budget import Limits
+from rlm_kernel.doors import Door
 from rlm_kernel.engine.ports import Model
 from rlm_kernel.errors import ConfigError
 from rlm_kernel.runs import Run
@@ -28,6 +30,9 @@ def run(  # noqa: PLR0913 - the product's one public call
     model: str | Model | None = None,
     sub_model: str | Model | None = None,
     limits: Limits | None = None,
+    max_depth: int | None = None,
+    returns: object = None,
+    memo: bool | None = None,
     temperature: float | None = None,
     seed: int | None = None,
     withhold: Collection[str] = (),
@@ -44,6 +49,9 @@ def run(  # noqa: PLR0913 - the product's one public call
         model: the root model: a name, ``local`` for the bundled one, or a model object.
         sub_model: the model of sub-calls; the root model if left out.
         limits: what the run may use.
+        max_depth: how deep models are called below the root; shorter than ``Limits(depth=...)``.
+        returns: the type that the answer must have: a type, a pydantic model or a JSON schema.
+        memo: False asks every sub-call anew, even if it was answered before.
         temperature: of every call; None leaves it to the prompt pack or the server.
         seed: of every call, for servers that take one.
         withhold: columns that no model may see.
@@ -63,7 +71,7 @@ def run(  # noqa: PLR0913 - the product's one public call
     for name in values:
         if not isinstance(name, str) or not name.isidentifier():
             raise ConfigError(f"a context needs a name that Python can use, not {name!r}")
-    options = {"temperature": temperature, "seed": seed, "pack": pack}
+    options = {"temperature": temperature, "seed": seed, "pack": pack, "depth": max_depth, "memo": memo}
     asked = Question(
         text=question,
         contexts=tuple(values),
@@ -74,6 +82,7 @@ def run(  # noqa: PLR0913 - the product's one public call
         limits=limits,
         withhold=_names(withhold),
         write=_names(write),
+        returns=returns,
     )
     watch = Watch(sinks=tuple(sinks), leaving=lambda line: print(line, file=sys.stderr))  # noqa: T201 - for the user
     return session().start(asked, watch).drive()
@@ -88,6 +97,24 @@ def session() -> Session:
     if _script is None:
         _script = Session()
     return _script
+
+
+def _door(name: str) -> Door:
+    """A query function that finds the session when it is called."""
+
+    def call(*args: object, **kwargs: object) -> object:
+        return session().doors[name](*args, **kwargs)
+
+    return functools.update_wrapper(call, _DOORS[name])
+
+
+_DOORS = Session().doors
+llm_query = _door("llm_query")
+llm_query_batched = _door("llm_query_batched")
+llm_query_async = _door("llm_query_async")
+llm_map = _door("llm_map")
+rlm_query = _door("rlm_query")
+rlm_query_batched = _door("rlm_query_batched")
 
 
 def _names(names: Collection[str]) -> frozenset[str]:

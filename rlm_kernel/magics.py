@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-from rlm_kernel.errors import ConfigError, RLMError, RunNotDone
+from rlm_kernel.errors import ConfigError, LimitReached, RLMError, RunNotDone
 from rlm_kernel.session import session_of
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from rlm_kernel.display import Display
     from rlm_kernel.models.local import Status
     from rlm_kernel.runs import Run
 
@@ -34,6 +35,19 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(f"{message} ({self.prog}? lists the options)")
 
 
+_LIMITS = (
+    ("depth", "depth", "N", "how deep models are called: 0 no sub-calls, 1 sub-calls, 2 child runs that make them (1)"),
+    ("max-steps", "steps", "N", "most steps of a run (30); 'none' for no limit, here and below"),
+    ("max-calls", "calls", "N", "most calls to models, the root's included (500)"),
+    ("max-tokens", "tokens", "N", "most tokens sent and received (no limit)"),
+    ("max-cost", "cost", "USD", "most dollars, as far as prices are known (1)"),
+    ("max-seconds", "seconds", "S", "most seconds in all (900)"),
+    ("call-timeout", "call_seconds", "S", "most seconds of one call, retries included (120)"),
+    ("concurrency", "concurrency", "N", "most calls in flight at once (as many as the server takes)"),
+)
+"""Options that set limits: name, field of `Limits`, kind of value, meaning and default."""
+
+
 def _cell_parser() -> _Parser:
     parser = _Parser(prog="%%rlm", add_help=False, allow_abbrev=False)
     add = parser.add_argument
@@ -46,11 +60,7 @@ def _cell_parser() -> _Parser:
     add("-o", "--out", metavar="NAME", help="bind the answer to this name too")
     add("-m", "--model", help="the root model; 'local' is the bundled one")
     add("-s", "--sub-model", metavar="MODEL", help="the model of sub-calls; the root model if left out")
-    add("--max-steps", dest="steps", metavar="N", help="most steps (30); 'none' for no limit, here and below")
-    add("--max-calls", dest="calls", metavar="N", help="most calls to models, the root's included (500)")
-    add("--max-tokens", dest="tokens", metavar="N", help="most tokens sent and received (no limit)")
-    add("--max-seconds", dest="seconds", metavar="S", help="most seconds in all (900)")
-    add("--call-timeout", dest="call_seconds", metavar="S", help="most seconds of one call, retries included (120)")
+    _add_limits(parser)
     add("--temperature", metavar="T", help="of every call; left to the prompt pack or the server if left out")
     add("--seed", metavar="N", help="of every call, for servers that take one")
     add(
@@ -67,7 +77,21 @@ def _cell_parser() -> _Parser:
         metavar="NAME",
         help="a variable that the run may change for real; 'all' for all",
     )
+    add("--returns", metavar="TYPE", help="type of the answer: list[str], a model or dataclass of yours, ...")
+    add("--no-memo", action="store_true", help="ask every sub-call anew, even if it was answered before")
     add("-q", "--quiet", action="store_true", help="no status line and no tree, the answer alone")
+    return parser
+
+
+def _add_limits(parser: _Parser) -> None:
+    for name, dest, value, meaning in _LIMITS:
+        parser.add_argument(f"--{name}", dest=dest, metavar=value, help=meaning)
+
+
+def _continue_parser() -> _Parser:
+    parser = _Parser(prog="%rlm continue", add_help=False, allow_abbrev=False)
+    parser.add_argument("run", nargs="?", metavar="RUN")
+    _add_limits(parser)
     return parser
 
 
@@ -75,14 +99,14 @@ def _config_parser() -> _Parser:
     parser = _Parser(prog="%rlm config", add_help=False, allow_abbrev=False)
     for name in ("model", "sub-model", "base-url", "api-key", "pack", "temperature", "seed"):
         parser.add_argument(f"--{name}")
-    for name in ("steps", "calls", "tokens", "seconds"):
-        parser.add_argument(f"--max-{name}", dest=name)
-    parser.add_argument("--call-timeout", dest="call_seconds")
+    parser.add_argument("--memo", metavar="on|off")
+    _add_limits(parser)
     return parser
 
 
+_OF_LIMIT = {field: f"--{name}" for name, field, _, _ in _LIMITS}
 CELL = _cell_parser()
-_OPTIONS = ("steps", "calls", "tokens", "seconds", "call_seconds", "temperature", "seed")
+_OPTIONS = (*(field for _, field, _, _ in _LIMITS), "temperature", "seed")
 
 
 def cell_help() -> str:
@@ -115,16 +139,27 @@ class Command:
     help: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The run of the newest ``%%rlm`` cell, and how that cell wanted it shown and kept."""
+
+    run: Run
+    display: Display
+    out: str | None
+
+
 class RLMMagics:
     """The magics of one shell."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._ip = shell
         self.session = session_of(shell)
+        self._asked: _Asked | None = None
         self._commands = {
             "config": Command(self._config, "show the settings; --model X --base-url U ... set them"),
             "status": Command(self._status, "the newest run in a line"),
             "last": Command(self._last, "the newest Run, as a value: run = %rlm last"),
+            "continue": Command(self._continue, "[RUN] [--max-cost USD ...] go on from a stop or a limit"),
             "show": Command(self._show, "[RUN] show the tree of a run"),
             "local": Command(self._local, "[start|stop] the bundled model: its state, start it, stop it"),
         }
@@ -132,30 +167,30 @@ class RLMMagics:
     def cell(self, line: str, cell: str) -> object:
         """``%%rlm``: ask a question; gives the answer."""
         from rlm_kernel.display import Display
+        from rlm_kernel.engine.returns import parse_type
         from rlm_kernel.wiring import Question
 
         given = CELL.parse_args(_split(line))
         names = self._contexts(given.names, cell)
         if given.out is not None and not given.out.isidentifier():
             raise ConfigError(f"-o takes a name that Python can use, not {given.out!r}")
+        options = {name: getattr(given, name) for name in _OPTIONS}
         question = Question(
             text=cell,
             contexts=names,
             model=given.model,
             sub_model=given.sub_model,
-            options={name: getattr(given, name) for name in _OPTIONS},
+            options=options | ({"memo": False} if given.no_memo else {}),
             withhold=frozenset(given.withhold),
             write=frozenset(given.write),
+            returns=None if given.returns is None else parse_type(given.returns, self._ip.user_ns),
         )
         display = Display(self._ip, quiet=given.quiet)
         with display:
             run = self.session.start(question, display.watch())
             display.follow(run)
-            try:
-                run.drive()
-            except KeyboardInterrupt:
-                raise RunNotDone(_not_done(run), run) from None  # one line, where IPython would show a traceback
-        return self._answer(run, given.out)
+            self._asked = _Asked(run, display, given.out)
+            return self._answer(self._asked, run.drive)
 
     def line(self, line: str) -> object:
         """``%rlm``: one line command."""
@@ -182,11 +217,15 @@ class RLMMagics:
                 print(f"rlm: @{word} is no variable and stays text")  # noqa: T201 - for the user
         return tuple(names)
 
-    def _answer(self, run: Run, out: str | None) -> object:
+    def _answer(self, asked: _Asked, go_on: Callable[[], Run]) -> object:
+        try:
+            run = go_on()
+        except KeyboardInterrupt:
+            raise RunNotDone(_not_done(asked.run), asked.run) from None  # one line, where IPython shows a traceback
         if run.status != "done":
             raise RunNotDone(_not_done(run), run)
-        if out is not None:
-            self._ip.user_ns[out] = run.answer
+        if asked.out is not None:
+            self._ip.user_ns[asked.out] = run.answer
         return run.answer
 
     # -- line commands
@@ -214,6 +253,18 @@ class RLMMagics:
     def _last(self, words: list[str]) -> Run:
         _none(words, "last")
         return self._newest()
+
+    def _continue(self, words: list[str]) -> object:
+        given = _continue_parser().parse_args(words)
+        run = self.session.find(given.run) if given.run else self._newest()
+        limits = self.session.limits({field: getattr(given, field) for _, field, _, _ in _LIMITS})
+        asked = self._asked
+        if asked is None or asked.run is not run:
+            run.resume(**limits)
+            return run.answer
+        with asked.display as display:
+            display.follow(run)
+            return self._answer(asked, lambda: run.resume(**limits))
 
     def _show(self, words: list[str]) -> None:
         from rlm_kernel.display import show
@@ -295,4 +346,6 @@ def _not_done(run: Run) -> str:
     steps = f"{len(run.steps)} step{'' if len(run.steps) == 1 else 's'} kept in `%rlm last`"
     reason = str(run.error) if isinstance(run.error, RLMError) else run.status
     answer = "; an answer taken from the evidence is in its .answer" if run.extracted else ""
+    if isinstance(run.error, LimitReached):
+        answer += f"; go on with %rlm continue {_OF_LIMIT[run.error.kind]} N"
     return f"the run ended as {run.status}: {reason} ({steps}{answer})"

@@ -13,8 +13,9 @@ from rlm_kernel.engine.background import Scope
 from rlm_kernel.engine.calls import Calls
 from rlm_kernel.engine.driver import Driver, Ending
 from rlm_kernel.engine.feedback import text_of
+from rlm_kernel.engine.loop import Root
 from rlm_kernel.engine.ports import Model
-from rlm_kernel.errors import RLMError, RunEnded
+from rlm_kernel.errors import ConfigError, LimitReached, RLMError, RunEnded
 from rlm_kernel.trajectory.events import AnyEvent, RunFinished, Status
 from rlm_kernel.trajectory.grounding import unseen_figures
 from rlm_kernel.trajectory.recorder import Stream
@@ -84,6 +85,7 @@ class TreeView:
 class Parts:
     """What a run is wired from."""
 
+    root: Root
     driver: Driver
     calls: Calls
     sub_model: Model
@@ -103,6 +105,7 @@ class Run:
         self._parts = parts
         self._ending: Ending | None = None
         self.status: Status = "running"
+        self._closed = False
 
     # -- what it found
 
@@ -155,6 +158,11 @@ class Run:
         return self._tree.usage
 
     @property
+    def cost(self) -> float | None:
+        """Dollars, its own and its children's; None if the price of any call is not known."""
+        return self.usage.cost
+
+    @property
     def seconds(self) -> float:
         """Wall clock from the first event to the last."""
         events = self.events
@@ -195,6 +203,7 @@ class Run:
             KeyboardInterrupt: a real one. The run is ``stopped`` and can be resumed.
         """
         self.status = "running"
+        self._parts.calls.budget.go_on()
         try:
             with self._parts.interrupts as interrupts:
                 ending = self._parts.driver.run(lambda: bool(getattr(interrupts, "interrupted", False)))
@@ -204,15 +213,28 @@ class Run:
         self._finish(ending)
         return self
 
-    def resume(self) -> Run:
-        """Go on from where the run was stopped. Code that was interrupted is not run again.
+    def resume(self, **limits: float | None) -> Run:
+        """Go on from where the run was stopped or reached a limit. Code that was interrupted is not run again.
+
+        Args:
+            limits: new limits by the names of `Limits`, such as ``cost=2``; those not named stay.
 
         Raises:
-            RunEnded: the run is not stopped.
+            RunEnded: the run is neither stopped nor at a limit, or another run has taken over since.
+            ConfigError: the limit that it reached has not been raised.
         """
-        if self.status != "stopped" or self._parts.driver.pending is None:
-            raise RunEnded(f"run {self.id} is {self.status}; only a stopped run can be resumed")
-        self._parts.calls.scope = Scope(self._parts.calls.scope.on_tick)
+        if self._closed or self.status not in {"stopped", "limit"}:
+            state = "over" if self._closed else self.status
+            raise RunEnded(f"run {self.id} is {state}; only a run that was stopped or reached a limit goes on")
+        parts = self._parts
+        if isinstance(self.error, LimitReached):
+            if self.error.kind not in limits:
+                kind = self.error.kind
+                raise ConfigError(f"the run would meet the same limit at once: {kind}; name a higher one ({kind}=...)")
+            parts.root.most_steps = limits.get("steps", parts.root.most_steps)  # type: ignore[assignment]  # an int
+            parts.driver.restart(parts.root.solve())
+        parts.calls.budget.change(**limits)
+        parts.calls.scope = Scope(parts.calls.scope.on_tick)
         return self.drive()
 
     def stop(self) -> None:
@@ -221,17 +243,21 @@ class Run:
 
     def release(self) -> None:
         """Let go of what is held for going on: another run takes the namespace over."""
+        self._closed = True
         self._parts.close()
 
     def _finish(self, ending: Ending) -> None:
         parts = self._parts
         parts.calls.scope.stop()  # threads that the run left behind make no more calls
-        if ending.status != "stopped":
-            parts.close()
+        parts.calls.budget.pause()
+        parts.calls.flush()
+        if ending.status not in {"stopped", "limit"}:
+            self.release()
         answer = parts.secrets.blank(text_of(ending.value, _ANSWER_CHARS)) if ending.has_value else ""
         if isinstance(ending.value, str) and (unseen := unseen_figures(answer, self._node)):
             step = self._node.steps[-1].number if self._node.steps else 0
             parts.stream.note(step, "remark", f"in no output that the model saw: {', '.join(unseen)}")
+        self._say_what_has_no_price()
         self._ending, self.status = ending, ending.status
         parts.stream.emit(
             RunFinished,
@@ -240,6 +266,14 @@ class Run:
             extracted=ending.extracted,
             error=str(ending.error) if ending.error else None,
         )
+
+    def _say_what_has_no_price(self) -> None:
+        limit = self._parts.calls.budget.limits.cost
+        if self._node.started.parent is not None or limit is None or self._tree.usage.cost is not None:
+            return
+        models = dict.fromkeys(call.model for call in self.calls if call.usage.unpriced)
+        text = f"the price of {', '.join(models)} is not known: the limit of ${limit:g} does not hold it"
+        self._parts.stream.note(self._node.steps[-1].number if self._node.steps else 0, "notice", text)
 
     # -- looks
 

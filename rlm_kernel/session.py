@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rlm_kernel.budget import Budget
-from rlm_kernel.config import DEFAULT_REMOTE, LOCAL, OPENAI_URL, Settings, from_environment
-from rlm_kernel.doors import Doors
-from rlm_kernel.engine.background import Scope
-from rlm_kernel.engine.calls import Calls, Subcalls
+from rlm_kernel.config import DEFAULT_REMOTE, LIMIT_NAMES, LOCAL, OPENAI_URL, Settings, from_environment
+from rlm_kernel.doors import Desk, Door, Doors
 from rlm_kernel.engine.ports import Model
 from rlm_kernel.errors import ConfigError
 from rlm_kernel.namespace.inventory import user_names
-from rlm_kernel.prompts.pack import choose
 from rlm_kernel.runs import Run
-from rlm_kernel.trajectory.events import RunStarted
-from rlm_kernel.wiring import Question, Watch, Wiring, check_names, make_subcalls, new_stream
+from rlm_kernel.wiring import Question, Watch, Wiring, check_names, top_level
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -47,7 +43,8 @@ class Session:
         """Set by ``%rlm config``."""
         self._defaults = defaults or {}
         self._told: set[str] = set()
-        self._doors = Doors(self._by_hand, lambda name: self.model(name, self.settings()))
+        self._models: dict[tuple[str, str | None, str | None], Model] = {}
+        self._doors = Doors(self._by_hand, self._named)
         self._executing = False
 
     @property
@@ -66,6 +63,18 @@ class Session:
             .updated(self.overrides, "%rlm config")
             .updated(options or {}, "options")
         )
+
+    def limits(self, values: Mapping[str, object]) -> dict[str, float | None]:
+        """New limits for a run that goes on, by name; those that are None in `values` are left out.
+
+        Raises:
+            ConfigError: a value does not fit, or model code asks for it.
+        """
+        if self._executing:
+            raise ConfigError("limits cannot be changed while the model's code runs")
+        given = {name: value for name, value in values.items() if value is not None}
+        checked = Settings().updated(given, "options").limits
+        return {name: getattr(checked, name) for name in given}
 
     def configure(self, values: Mapping[str, object]) -> None:
         """Set settings for the rest of the session. Raises ConfigError; refused while model code runs."""
@@ -113,13 +122,14 @@ class Session:
             raise ConfigError("there is no question; write it in the lines below %%rlm")
         settings = self.settings(question.options)
         if question.limits is not None:
-            settings = replace(settings, limits=question.limits)
+            given = {name: value for name, value in question.options.items() if name in LIMIT_NAMES}
+            settings = replace(settings, limits=question.limits).updated(given, "options")
         namespace = self._namespace(question)
         self._check(question, namespace)
         root = self.model(question.model, settings, watch)
         named = question.sub_model or settings.sub_model
         sub = self.model(named, settings, watch) if named else root
-        self._tell(question, watch, root, sub)
+        self._tell(", ".join(question.contexts) or "your variables", watch.leaving, root, sub)
         wiring = Wiring(
             question=question,
             settings=settings,
@@ -127,12 +137,11 @@ class Session:
             shell=self.shell,
             root=root,
             sub=sub,
-            pack=choose(root.name, settings.pack),
-            doors=self._doors.functions(),
+            doors=self._doors,
             executing=self._executes,
             watch=watch,
         )
-        run = wiring.run()
+        run = wiring.run(top_level(settings, watch))
         if self.last is not None:
             self.last.release()
         self.runs = [*self.runs[1 - _KEPT_RUNS :], run]
@@ -158,43 +167,59 @@ class Session:
         check_names(question.write - {"all"}, {**namespace, **question.values}, known)
 
     @contextmanager
-    def _executes(self, subcalls: Subcalls) -> Iterator[None]:
+    def _executes(self, desk: Desk) -> Iterator[None]:
         self._executing = True
         try:
-            with self._doors.executing(subcalls):
+            with self._doors.executing(desk):
                 yield
         finally:
             self._executing = False
 
-    def _tell(self, question: Question, watch: Watch, *models: Model) -> None:
+    def _tell(self, about: str, leaving: Callable[[str], None], *models: Model) -> None:
         for model in models:
             if model.on_this_machine or model.endpoint in self._told:
                 continue
             self._told.add(model.endpoint)
-            about = ", ".join(question.contexts) or "your variables"
-            watch.leaving(
+            leaving(
                 f"rlm: the question, a description of {about}, and what the model's code prints or puts into sub-calls "
                 f"will be sent to {model.endpoint} ({model.name}); the data itself stays here",
             )
 
-    def _by_hand(self) -> Subcalls:
+    @property
+    def doors(self) -> Mapping[str, Door]:
+        """The query functions, by name."""
+        return self._doors.functions()
+
+    def _named(self, name: str) -> Model:
+        """The model that a call of the model's code names."""
+        settings = self.settings()
+        place = (name, settings.base_url, settings.api_key)
+        if place not in self._models:
+            model = self._models[place] = self.model(name, settings)
+            self._tell("your variables", _say, model)
+        return self._models[place]
+
+    def _by_hand(self) -> Desk:
         """A small run of its own, for a query function called outside any run."""
         settings = self.settings()
         model = self.last.sub_model if self.last else self.model(settings.sub_model, settings)
-        scope = Scope()
-        calls = Calls(scope=scope, budget=Budget(settings.limits), stream=new_stream())
-        pack = choose(model.name, settings.pack)
-        calls.stream.emit(
-            RunStarted,
-            question="(a query function called by hand)",
-            contexts=(),
-            model=model.name,
-            sub_model=model.name,
-            pack=pack.name,
-            pack_hash=pack.hash,
-            limits={},
+        self._tell("your variables", _say, model)
+        wiring = Wiring(
+            question=Question(text="(a query function called by hand)"),
+            settings=settings,
+            namespace={},
+            shell=None,
+            root=model,
+            sub=model,
+            doors=self._doors,
+            executing=self._executes,
+            watch=Watch(),
         )
-        return make_subcalls(calls, model, pack, settings, scope.wait(scope.start(model.window())))
+        return wiring.by_hand(top_level(settings))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201 - the user must see where data goes
 
 
 def session_of(shell: InteractiveShell) -> Session:
@@ -215,5 +240,6 @@ def _local_model(watch: Watch, *, chosen: bool) -> Model:
     if chosen and not local.available():
         raise ConfigError(f"there is no model to ask. {THREE_WAYS}")
     endpoint = local.ensure(watch.progress)
-    options = ClientOptions(concurrency=1)  # measured: two at once bring fewer tokens a second than one
+    # Measured: two calls at once bring fewer tokens a second than one. The port changes, the weights do not.
+    options = ClientOptions(concurrency=1, identity=f"bundled {endpoint.model}", free=True)
     return OpenAIModel(endpoint.model, base_url=endpoint.base_url, api_key=endpoint.api_key, options=options)

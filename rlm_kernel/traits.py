@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from traitlets import Float, Int, Unicode
+from traitlets import Bool, Float, Int, Unicode
 from traitlets.config import Configurable
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ class RLM(Configurable):
     calls = Int(None, allow_none=True, help="Most calls of a run.").tag(config=True)
     tokens = Int(None, allow_none=True, help="Most tokens of a run.").tag(config=True)
     seconds = Float(None, allow_none=True, help="Most seconds of a run.").tag(config=True)
+    cost = Float(None, allow_none=True, help="Most dollars of a run.").tag(config=True)
+    depth = Int(None, allow_none=True, help="How deep models are called below the root.").tag(config=True)
+    concurrency = Int(None, allow_none=True, help="Calls in flight at once.").tag(config=True)
+    memo = Bool(None, allow_none=True, help="Answer repeated sub-calls from disk.").tag(config=True)
     call_seconds = Float(None, allow_none=True, help="Most seconds of one call.").tag(config=True)
 
 

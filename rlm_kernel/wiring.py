@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets as randomness
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 from rlm_kernel.budget import Budget, Limits
+from rlm_kernel.children import ChildQuestion, Children
 from rlm_kernel.config import Settings
 from rlm_kernel.describe import BRIEF, FULL, describe, inventory
+from rlm_kernel.doors import Desk, Doors
 from rlm_kernel.engine.background import Scope
-from rlm_kernel.engine.calls import Calls, Subcalls
+from rlm_kernel.engine.calls import Calls
 from rlm_kernel.engine.driver import Driver
-from rlm_kernel.engine.loop import Task, solve
-from rlm_kernel.engine.ports import Executor, Model
+from rlm_kernel.engine.gate import Gates
+from rlm_kernel.engine.loop import Root, Task
+from rlm_kernel.engine.ports import Executor, Memo, Model
+from rlm_kernel.engine.returns import Returns
+from rlm_kernel.engine.subcalls import Manner, Subcalls
 from rlm_kernel.errors import ConfigError
 from rlm_kernel.namespace.executor import NamespaceExecutor
 from rlm_kernel.namespace.interrupt import Interrupter
 from rlm_kernel.namespace.inventory import user_names
 from rlm_kernel.namespace.runners import PlainRunner, ShellRunner
-from rlm_kernel.prompts.pack import Pack
+from rlm_kernel.prompts.pack import Pack, choose
 from rlm_kernel.runs import Parts, Run
 from rlm_kernel.trajectory.events import RunStarted
 from rlm_kernel.trajectory.recorder import Recorder, Sink, Stream
@@ -32,8 +38,6 @@ from rlm_kernel.trajectory.secrets import Secrets
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
-
-    from rlm_kernel.doors import Door
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +59,8 @@ class Question:
     """Columns that no model may see."""
     write: frozenset[str] = frozenset()
     """Names that the run may change for real; ``all`` for all."""
+    returns: object = None
+    """The type that the answer must have; see `rlm_kernel.engine.returns`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +77,35 @@ class Watch:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Level:
+    """Where in the tree a run stands, and what it shares with the runs above it."""
+
+    scope: Scope
+    budget: Budget
+    stream: Stream
+    gates: Gates
+    memo: Memo | None
+    step: int | None = None
+    """The parent's step that started it."""
+    batch: int | None = None
+
+    def calls(self) -> Calls:
+        """What makes the calls of a run here."""
+        return Calls(scope=self.scope, budget=self.budget, stream=self.stream, gates=self.gates, memo=self.memo)
+
+    def below(self, run: str, scope: Scope, question: ChildQuestion) -> Level:
+        """The level of a child run; `scope` is its parent's, which is another one once that was resumed."""
+        return replace(
+            self,
+            scope=scope.child(),
+            budget=self.budget.child(),
+            stream=self.stream.below(run),
+            step=question.step,
+            batch=question.batch,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Wiring:
     """Everything that a run is made from."""
 
@@ -80,28 +115,36 @@ class Wiring:
     shell: InteractiveShell | None
     root: Model
     sub: Model
-    pack: Pack
-    doors: Mapping[str, Door]
-    executing: Callable[[Subcalls], AbstractContextManager[None]]
+    doors: Doors
+    executing: Callable[[Desk], AbstractContextManager[None]]
     """Entered while a step executes."""
     watch: Watch
 
-    def run(self) -> Run:
+    def run(self, level: Level) -> Run:
         """Put the run together; it does not begin until `Run.drive`."""
-        scope = Scope(self.watch.tick)
-        calls = Calls(scope=scope, budget=Budget(self.settings.limits), stream=new_stream(self.watch.sinks))
-        window = scope.wait(scope.start(self.root.window()))
-        sub_window = window if self.sub is self.root else scope.wait(scope.start(self.sub.window()))
+        calls = level.calls()
+        window = calls.scope.run(self.root.window())
+        sub_window = window if self.sub is self.root else calls.scope.run(self.sub.window())
         secrets = known_secrets(self.settings)
-        subcalls = make_subcalls(calls, self.sub, self.pack, self.settings, sub_window)
-        interrupter = Interrupter(lambda: calls.scope.stop())  # noqa: PLW0108 - a resumed run has another scope
-        inner = self._executor(interrupter)
-        task = self._task(window, sub_window)
-        self._announce(calls.stream, task)
-        executor = _Watched(inner=inner, subcalls=subcalls, secrets=secrets, executing=self.executing)
+        subcalls = Subcalls(calls, manner(self.sub, choose(self.sub.name, self.settings.pack), self.settings))
+        # A resumed run has another scope.
+        interrupter = Interrupter(lambda: calls.scope.stop())  # noqa: PLW0108
+        if level.stream.depth:
+            calls.scope.on_stop = interrupter.stop
+        inner = self._executor(interrupter, is_child=level.stream.depth > 0)
+        root = Root(self._task(window, sub_window, depth=level.stream.depth))
+        desk = self._desk(level, subcalls, lambda: root.steps)
+        self._announce(level, root.task)
+
+        def close() -> None:
+            inner.close()
+            desk.children.close()
+
+        executor = _Watched(inner=inner, desk=desk, secrets=secrets, executing=self.executing)
         return Run(
             Parts(
-                driver=Driver(solve(task), model=self.root, executor=executor, calls=calls, subcalls=subcalls),
+                root=root,
+                driver=Driver(root.solve(), model=self.root, executor=executor, subcalls=subcalls),
                 calls=calls,
                 sub_model=self.sub,
                 stream=calls.stream,
@@ -109,37 +152,84 @@ class Wiring:
                 namespace=self.namespace,
                 vars=inner.vars,
                 secrets=secrets,
-                close=inner.close,
+                close=close,
             ),
         )
 
-    def _executor(self, interrupter: Interrupter) -> NamespaceExecutor:
+    @property
+    def pack(self) -> Pack:
+        """The root model's prompts."""
+        return choose(self.root.name, self.settings.pack)
+
+    def by_hand(self, level: Level) -> Desk:
+        """What query functions do outside any run: a run with no root model and no steps."""
+        self._announce(level, Task(question=self.question.text, contexts=(), pack=self.pack, window=0, count=len))
+        return self._desk(level, Subcalls(level.calls(), manner(self.sub, self.pack, self.settings)), lambda: 0)
+
+    def _desk(self, level: Level, subcalls: Subcalls, steps: Callable[[], int]) -> Desk:
+        numbers = itertools.count(1)
+        children = Children(
+            subcalls,
+            start=lambda question: self._child(level, subcalls.calls.scope, question, next(numbers)),
+            parents=self._context_values,
+            depth=level.stream.depth,
+        )
+        depth = level.stream.depth
+        return Desk(
+            subcalls=subcalls,
+            children=children,
+            left=lambda: left_of(level.budget, steps=steps(), depth=depth),
+        )
+
+    def _child(self, level: Level, scope: Scope, question: ChildQuestion, number: int) -> Run:
+        """A child run: a namespace of its own with one variable, the sub-model as its root."""
+        below = level.below(f"{level.stream.run}.{number}", scope, question)
+        given = {} if question.context is None else {"context": question.context}
+        asked = Question(text=question.text, contexts=tuple(given), values=given, returns=question.returns)
+        return replace(
+            self,
+            question=asked,
+            namespace={"__name__": "__main__"},
+            shell=None,
+            root=question.model,
+            executing=self.doors.executing,
+        ).run(below)
+
+    def _context_values(self) -> dict[str, object]:
+        values = {**self.namespace, **self.question.values}
+        return {name: values[name] for name in self.question.contexts if name in values}
+
+    def _executor(self, interrupter: Interrupter, *, is_child: bool) -> NamespaceExecutor:
         write = self.question.write
         return NamespaceExecutor(
-            ShellRunner(self.shell) if self.shell else PlainRunner(),
+            ShellRunner(self.shell) if self.shell else PlainRunner(is_child=is_child),
             self.namespace,
             contexts=self.question.contexts,
             values=self.question.values,
             writable="all" if "all" in write else write,
             withhold=self.question.withhold,
-            doors=self.doors,
+            doors=self.doors.functions(),
             extras=_extras(self.pack),
             interrupter=interrupter,
         )
 
-    def _task(self, window: int, sub_window: int) -> Task:
+    def _task(self, window: int, sub_window: int, *, depth: int) -> Task:
         contexts = self._described()
+        limits = self.settings.limits
         return Task(
             question=self.question.text.strip(),
             contexts=contexts,
-            inventory="" if contexts else self._inventory(),
+            inventory="" if contexts or depth else self._inventory(),
             pack=self.pack,
             window=window,
             count=self.root.count,
-            steps=self.settings.limits.steps,
+            steps=limits.steps,
             temperature=self.settings.temperature,
             seed=self.settings.seed,
             sub_window=sub_window,
+            returns=Returns.of(self.question.returns) if self.question.returns is not None else None,
+            depth=depth,
+            levels=None if limits.depth is None else max(limits.depth - depth, 0),
         )
 
     def _described(self) -> tuple[Binding, ...]:
@@ -156,13 +246,13 @@ class Wiring:
         )
 
     def _inventory(self) -> str:
-        hidden = frozenset(getattr(self.shell, "user_ns_hidden", ())) | frozenset(self.doors)
+        hidden = frozenset(getattr(self.shell, "user_ns_hidden", ())) | frozenset(self.doors.functions())
         names = user_names(self.namespace, hidden)
         return inventory(self.namespace, names, withhold=self.question.withhold)
 
-    def _announce(self, stream: Stream, task: Task) -> None:
-        limits = self.settings.limits
-        stream.emit(
+    def _announce(self, level: Level, task: Task) -> None:
+        limits = level.budget.limits
+        level.stream.emit(
             RunStarted,
             question=task.question,
             contexts=task.contexts,
@@ -171,7 +261,24 @@ class Wiring:
             pack=self.pack.name,
             pack_hash=self.pack.hash,
             limits={item.name: getattr(limits, item.name) for item in fields(Limits)},
+            step=level.step,
+            batch=level.batch,
         )
+
+
+def left_of(budget: Budget, *, steps: int, depth: int) -> Mapping[str, float | None]:
+    """What ``budget()`` tells: what is left of each limit, None where there is none.
+
+    Args:
+        budget: of the run.
+        steps: finished so far; the one that asks is under way.
+        depth: of the run.
+    """
+    limits = budget.limits
+    left: dict[str, float | None] = {one.kind: one.left for one in budget.left()}
+    left["steps"] = None if limits.steps is None else max(limits.steps - steps - 1, 0)
+    left["depth"] = None if limits.depth is None else max(limits.depth - depth, 0)
+    return left
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,12 +286,12 @@ class _Watched:
     """The executor as the engine sees it: while it runs the doors know whose calls come, and secrets are blanked."""
 
     inner: Executor
-    subcalls: Subcalls
+    desk: Desk
     secrets: Secrets
-    executing: Callable[[Subcalls], AbstractContextManager[None]]
+    executing: Callable[[Desk], AbstractContextManager[None]]
 
     def execute(self, code: str, *, step: int, seconds: float | None) -> Outcome:
-        with self.executing(self.subcalls):
+        with self.executing(self.desk):
             try:
                 outcome = self.inner.execute(code, step=step, seconds=seconds)
             except KeyboardInterrupt as exc:
@@ -195,27 +302,40 @@ class _Watched:
         return replace(outcome, output=self.secrets.blank_output(outcome.output))
 
 
-def new_stream(sinks: Iterable[Sink] = ()) -> Stream:
-    """A trajectory of its own, with an id that sorts by time."""
-    return Recorder(sinks).open(f"{time.strftime('%Y%m%d-%H%M%S')}-{randomness.token_hex(3)}")
+def the_memo() -> Memo:
+    """The process's store of answers."""
+    from rlm_kernel.models.memo import shared
+
+    return shared()
+
+
+def top_level(settings: Settings, watch: Watch | None = None) -> Level:
+    """The level of a root run: a trajectory of its own, with an id that sorts by time."""
+    watch = watch or Watch()
+    run = f"{time.strftime('%Y%m%d-%H%M%S')}-{randomness.token_hex(3)}"
+    return Level(
+        scope=Scope(watch.tick),
+        budget=Budget(settings.limits),
+        stream=Recorder(watch.sinks).open(run),
+        gates=Gates(settings.limits.concurrency),
+        memo=the_memo() if settings.memo else None,
+    )
+
+
+def manner(model: Model, pack: Pack, settings: Settings) -> Manner:
+    """How the sub-calls of a run are made."""
+    return Manner(
+        model=model,
+        pack=pack,
+        temperature=settings.temperature,
+        seed=settings.seed,
+        blank=known_secrets(settings).blank,
+    )
 
 
 def known_secrets(settings: Settings) -> Secrets:
     """The secret values that this process knows of."""
     return Secrets.known(os.environ, [settings.api_key])
-
-
-def make_subcalls(calls: Calls, model: Model, pack: Pack, settings: Settings, window: int) -> Subcalls:
-    """The sub-calls of one run."""
-    own = settings.temperature
-    return Subcalls(
-        calls,
-        model,
-        window=window,
-        temperature=own if own is not None else pack.settings.temperature,
-        seed=settings.seed,
-        blank=known_secrets(settings).blank,
-    )
 
 
 _EXTRAS = {"pd": "pandas", "np": "numpy", "re": "re", "search": "rlm_kernel.describe.passages:search"}

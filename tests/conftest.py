@@ -32,10 +32,11 @@ def clean_environment(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def own_data(clean_environment, monkeypatch, tmp_path_factory):
-    """Give each test a data and state directory of its own, so that none sees another's stored runs."""
+    """Give each test directories of its own, so that none sees another's stored runs and remembered answers."""
     place = tmp_path_factory.mktemp("data")
     monkeypatch.setenv("XDG_DATA_HOME", str(place))
     monkeypatch.setenv("XDG_STATE_HOME", str(place))
+    monkeypatch.setenv("RLM_MEMO_DIR", str(place))
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ import re
 
 from rlm_kernel.engine.feedback import text_of
 from rlm_kernel.engine.replies import Code, TextFinal, constant_final, final_calls, read
+from rlm_kernel.engine.returns import Misfit, Returns
 from rlm_kernel.trajectory.records import Reply
 
 _COUNTING = re.compile(r"\s*how (?:many|often|much)\b", re.IGNORECASE)
@@ -45,6 +46,16 @@ def literal(text: str) -> object:
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
     return value if isinstance(value, int | float | str | list | tuple | dict) else text
+
+
+def fit(value: object, returns: Returns) -> object:
+    """A value in the form asked for; a text may spell it. Raises Misfit."""
+    try:
+        return returns.check(value)
+    except Misfit:
+        if not isinstance(value, str):
+            raise
+        return returns.read(value)
 
 
 def plain_answer(reply: Reply) -> object:

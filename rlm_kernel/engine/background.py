@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TypeVar
 
 from rlm_kernel.errors import RunEnded
@@ -51,8 +51,29 @@ class Scope:
         """
         self._loop = background().loop
         self._tasks: set[asyncio.Task[object]] = set()
+        self._parent: Scope | None = None
+        self._children: set[Scope] = set()
         self.on_tick = on_tick
+        self.on_stop: Callable[[], None] = lambda: None
+        """Called when the scope is stopped, maybe in a signal handler: must be quick and take no lock."""
         self.stopped = False
+
+    def child(self) -> Scope:
+        """A scope for a child run: it may be stopped alone, and is stopped with this one.
+
+        Raises:
+            RunEnded: this one was stopped.
+        """
+        child = Scope(self.on_tick)
+        child._parent = self
+        self._children.add(child)
+        if self.stopped:
+            raise RunEnded("the run has ended; it starts no more child runs")
+        return child
+
+    def run(self, work: Coroutine[object, object, T]) -> T:
+        """Run `work` in the background and wait for its result; see `start` and `wait`."""
+        return self.wait(self.start(work))
 
     def start(self, work: Coroutine[object, object, T]) -> concurrent.futures.Future[T]:
         """Run `work` in the background.
@@ -86,10 +107,46 @@ class Scope:
             future.cancel()  # an interrupted wait must not leave its work behind
             raise
 
+    def in_threads(self, works: Sequence[Callable[[], T]], at_once: int) -> list[T]:
+        """Do each piece of blocking work in a thread, and wait for all; results in order.
+
+        Args:
+            works: what to do; must not raise. Each looks at the scope itself to end when it is stopped.
+            at_once: threads at the most.
+
+        Raises:
+            RunEnded: the scope was stopped meanwhile; the threads end by themselves.
+        """
+        results: dict[int, T] = {}
+        left = iter(list(enumerate(works)))
+        done = threading.Event()
+
+        def worker() -> None:
+            for index, work in left:
+                results[index] = work()
+                if len(results) == len(works):
+                    done.set()
+
+        for number in range(min(len(works), at_once)):
+            threading.Thread(target=worker, name=f"rlm-child-{number + 1}", daemon=True).start()
+        ticking = threading.current_thread() is threading.main_thread()
+        while works and not done.wait(SLICE):
+            if self.stopped:
+                raise RunEnded("the run was stopped while its child runs went on")
+            if ticking:
+                self.on_tick()
+        return [results[index] for index in range(len(works))]
+
     def stop(self) -> None:
         """Cancel everything in flight and refuse what comes later. Safe in a signal handler; may be called twice."""
-        self.stopped = True
+        if not self.stopped:
+            self.stopped = True
+            self.on_stop()
         self._loop.call_soon_threadsafe(self._cancel)
+        for child in tuple(self._children):
+            child.stop()
+        if self._parent is not None:
+            self._parent._children.discard(self)
 
     async def _owned(self, work: Coroutine[object, object, T]) -> T:
         task = asyncio.current_task()

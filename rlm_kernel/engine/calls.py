@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from rlm_kernel.budget import Budget, Reservation
 from rlm_kernel.engine.background import Scope
-from rlm_kernel.engine.ports import Model
-from rlm_kernel.errors import LimitReached, ModelError, RunEnded, SubcallError
+from rlm_kernel.engine.gate import MOST_AT_ONCE, Gates
+from rlm_kernel.engine.ports import Memo, Model
 from rlm_kernel.trajectory.events import CallFinished, CallStarted
 from rlm_kernel.trajectory.recorder import Stream
-from rlm_kernel.trajectory.records import Message, Purpose, Reply, Request
+from rlm_kernel.trajectory.records import Purpose, Reply, Request
 from rlm_kernel.usage import Usage
 
-MOST_AT_ONCE = 256
-"""Calls in flight of one run, unless the model asks for fewer."""
-_ROOM_FOR_ANSWER = 256  # tokens that a sub-call's prompt must leave free
+T = TypeVar("T")
+J = TypeVar("J")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,55 +29,129 @@ class Ask:
     purpose: Purpose
     step: int
     batch: int | None = None
+    key: str | None = None
+    """Under which the memo keeps the answer; None for a call that must be made."""
 
 
 class Calls:
     """Makes calls for one run."""
 
-    def __init__(self, *, scope: Scope, budget: Budget, stream: Stream) -> None:
+    def __init__(
+        self, *, scope: Scope, budget: Budget, stream: Stream, gates: Gates | None = None, memo: Memo | None = None
+    ) -> None:
+        """Take what the calls of a run share.
+
+        Args:
+            scope: owns everything in flight.
+            budget: what every call is charged to.
+            stream: where every call is recorded.
+            gates: hold back what the servers do not take; shared in a tree of runs.
+            memo: keeps answers for another day; None for none.
+        """
         self.scope = scope
         self.budget = budget
         self.stream = stream
+        self.gates = gates or Gates(budget.limits.concurrency)
+        self._memo = memo
+        self._to_keep: dict[str, Reply] = {}
+
+    def needs(self, model: Model, tokens: int, request: Request) -> Reservation:
+        """What a call is taken to need: its prompt, and a reply as long as those before."""
+        reply = self.budget.reply_tokens
+        if request.max_tokens is not None:
+            reply = min(reply, request.max_tokens)
+        dollars = model.cost(Usage(calls=1, input_tokens=tokens, output_tokens=reply))
+        return Reservation(calls=1, tokens=tokens + reply, dollars=dollars or 0.0)
 
     def one(self, model: Model, ask: Ask, reservation: Reservation) -> Reply:
         """Make a call and wait for it. Raises a ModelError, or RunEnded if the run was stopped."""
-        return self.scope.wait(self.scope.start(self._answer(model, ask, reservation)))
+        return self.scope.wait(self.scope.start(self.answer(model, ask, reservation)))
 
-    def many(self, model: Model, asks: Sequence[tuple[Ask, Reservation]], at_once: int) -> list[Reply | BaseException]:
-        """Make calls together, `at_once` at a time, and wait for all. A failed one is its error, in its place."""
-        return self.scope.wait(self.scope.start(self._gather(model, asks, at_once)))
+    async def each(
+        self, jobs: Sequence[J], work: Callable[[J], Coroutine[object, object, T]], unsent: Callable[[J], None]
+    ) -> list[T]:
+        """Do `work` for every job, many at a time; results in the order of the jobs.
 
-    async def _gather(
-        self, model: Model, asks: Sequence[tuple[Ask, Reservation]], at_once: int
-    ) -> list[Reply | BaseException]:
-        gate = asyncio.Semaphore(at_once)
-        unsent = {id(reservation): reservation for _, reservation in asks}
+        Args:
+            jobs: what to do.
+            work: does one job; must not raise.
+            unsent: told of each job that was never begun because all were cancelled.
+        """
+        results: dict[int, T] = {}
+        left: Iterator[tuple[int, J]] = iter(enumerate(jobs))
 
-        async def gated(ask: Ask, reservation: Reservation) -> Reply:
-            async with gate:
-                unsent.pop(id(reservation))
-                return await self._answer(model, ask, reservation)
+        async def worker() -> None:
+            for index, job in left:
+                results[index] = await work(job)
 
         try:
-            return await asyncio.gather(*(gated(*ask) for ask in asks), return_exceptions=True)
+            # As many tasks as can be of use, not one for each of ten thousand jobs.
+            await asyncio.gather(*(worker() for _ in range(min(len(jobs), MOST_AT_ONCE))))
         finally:
-            for reservation in unsent.values():  # stopped before they left: nothing was used
-                self.budget.settle(reservation, Usage())
+            for _, job in left:
+                unsent(job)
+        return [results[index] for index in range(len(jobs))]
 
-    async def _answer(self, model: Model, ask: Ask, reservation: Reservation) -> Reply:
-        call, began = self.stream.recorder.next_call(), time.perf_counter()
-        self.stream.emit(
-            CallStarted,
-            call=call,
-            step=ask.step,
-            purpose=ask.purpose,
-            model=model.name,
-            request=ask.request,
-            batch=ask.batch,
-        )
+    async def answer(self, model: Model, ask: Ask, reservation: Reservation) -> Reply:
+        """Make a call when its turn has come; whatever happens, the reservation is settled once."""
+        gate = self.gates.of(model)
+        try:
+            await gate.enter()
+        except BaseException:
+            self.budget.settle(reservation, Usage())
+            raise
+        try:
+            reply = await self._send(model, ask, reservation, gate.refused)
+            gate.answered()
+        finally:
+            gate.leave()
+        if ask.key is not None and reply.finish == "stop":
+            self._keep(ask.key, reply)
+        return reply
+
+    def known(self, keys: Sequence[str]) -> dict[str, Reply]:
+        """The answers that the memo holds."""
+        return dict(self._memo.get(keys)) if self._memo is not None and keys else {}
+
+    def key(self, request: Request, model: Model, sample: int) -> str | None:
+        """Under which the memo keeps the answer to a request; None if it does not.
+
+        Args:
+            request: what is asked.
+            model: who is asked.
+            sample: how many equal requests there were before it in the batch: each wants an answer of its own.
+        """
+        place = model.identity
+        if self._memo is None or place is None:
+            return None
+        return self._memo.key(request, model=model.name, endpoint=place, sample=sample)
+
+    def flush(self) -> None:
+        """Let the memo write what it was given."""
+        kept, self._to_keep = self._to_keep, {}
+        if kept and self._memo is not None:
+            self._memo.put(kept)
+
+    def _keep(self, key: str, reply: Reply) -> None:
+        if not self._to_keep:  # many answers arrive together: they are written together
+            loop = asyncio.get_running_loop()
+            loop.call_later(_WRITTEN_AFTER, loop.run_in_executor, None, self.flush)  # the disk may be slow
+        self._to_keep[key] = reply
+
+    def remembered(self, model: Model, ask: Ask, reply: Reply) -> Reply:
+        """Record that an answer was taken from the memo: nothing is sent, nothing is charged."""
+        call = self._started(model, ask)
+        free = replace(reply, usage=Usage(), retries=0)
+        self.stream.emit(CallFinished, call=call, reply=free, seconds=0.0, memo=True)
+        return free
+
+    async def _send(
+        self, model: Model, ask: Ask, reservation: Reservation, refused: Callable[[float | None], None]
+    ) -> Reply:
+        call, began = self._started(model, ask), time.perf_counter()
         reply, error = None, "cancelled"
         try:
-            reply = await model.complete(ask.request)
+            reply = _priced(await model.complete(ask.request, refused), model)
         except asyncio.CancelledError:
             raise
         except Exception as exc:
@@ -95,123 +169,27 @@ class Calls:
                 seconds=time.perf_counter() - began,
             )
 
-
-class Subcalls:
-    """What ``llm_query`` and ``llm_query_batched`` do in one run."""
-
-    def __init__(  # noqa: PLR0913 - the settings of a call, each on its own
-        self,
-        calls: Calls,
-        model: Model,
-        *,
-        window: int,
-        temperature: float | None = None,
-        seed: int | None = None,
-        blank: Callable[[str], str] = str,
-    ) -> None:
-        """Make the sub-calls of a run.
-
-        Args:
-            calls: make the calls.
-            model: asked where no other is named.
-            window: tokens that it takes, answer included.
-            temperature: of each call; None leaves it to the server.
-            seed: of each call.
-            blank: takes known secrets out of a prompt.
-        """
-        self._calls = calls
-        self._blank = blank
-        self._model = model
-        self._window = window
-        self._temperature = temperature
-        self._seed = seed
-        self._warned = False
-        self.step = 0
-        """The step being executed: calls are accounted to it."""
-
-    @property
-    def ended(self) -> bool:
-        """True once the run sends nothing more."""
-        return self._calls.scope.stopped
-
-    def query(self, prompt: str, model: Model | None = None) -> str:
-        """One sub-call. Raises SubcallError or RunEnded."""
-        asked = model or self._model
-        ask = self._ask(prompt, None)
-        reservation = self._reserve(ask, asked)
-        try:
-            return _text(self._calls.one(asked, ask, reservation))
-        except ModelError as exc:
-            raise SubcallError(f"{asked.name} gave no answer: {exc}") from exc
-
-    def query_batched(self, prompts: Sequence[str], model: Model | None = None) -> list[str | SubcallError]:
-        """Sub-calls together, answers in order; a failed item is a SubcallError in its place."""
-        asked = model or self._model
-        batch = self._calls.stream.recorder.next_batch()
-        results: list[str | SubcallError] = [SubcallError("not asked")] * len(prompts)
-        sent: list[tuple[int, Ask, Reservation]] = []
-        for index, prompt in enumerate(prompts):
-            try:
-                ask = self._ask(prompt, batch)
-                sent.append((index, ask, self._reserve(ask, asked)))
-            except SubcallError as exc:
-                results[index] = exc
-        if sent:
-            at_once = asked.concurrency or MOST_AT_ONCE
-            replies = self._calls.many(asked, [(ask, held) for _, ask, held in sent], at_once)
-            for (index, _, _), reply in zip(sent, replies, strict=True):
-                results[index] = _result(reply, asked)
-        return results
-
-    def _ask(self, prompt: str, batch: int | None) -> Ask:
-        if not isinstance(prompt, str):
-            kind = type(prompt).__name__
-            raise SubcallError(f"a sub-call takes one str, not {kind}; put the text into it with an f-string")
-        if not prompt.strip():
-            raise SubcallError("the prompt of a sub-call is empty")
-        limits = self._calls.budget.limits
-        request = Request(
-            messages=(Message("user", self._blank(prompt)),),
-            temperature=self._temperature,
-            seed=self._seed,
-            timeout=limits.call_seconds,
+    def _started(self, model: Model, ask: Ask) -> int:
+        call = self.stream.recorder.next_call()
+        self.stream.emit(
+            CallStarted,
+            call=call,
+            step=ask.step,
+            purpose=ask.purpose,
+            model=model.name,
+            request=ask.request,
+            batch=ask.batch,
         )
-        return Ask(request=request, purpose="sub-call", step=self.step, batch=batch)
-
-    def _reserve(self, ask: Ask, model: Model) -> Reservation:
-        if self.ended:
-            raise RunEnded("the run has ended; it makes no more sub-calls")
-        prompt = ask.request.messages[0].content
-        tokens = model.count(prompt)
-        if tokens + _ROOM_FOR_ANSWER > self._window:
-            raise SubcallError(
-                f"the prompt has about {tokens:,} tokens, {model.name} takes {self._window:,} with its answer; "
-                "split the text into smaller pieces",
-            )
-        try:
-            # Two calls stay free: the root's next reply, and the one kept for an answer from the evidence.
-            return self._calls.budget.reserve(tokens=tokens, keep_calls=2)
-        except LimitReached as exc:
-            self._warn(exc)
-            raise SubcallError(f"not asked: {exc}") from exc
-
-    def _warn(self, limit: LimitReached) -> None:
-        if not self._warned:
-            self._warned = True
-            self._calls.stream.note(self.step, "warning", f"sub-calls were refused: {limit}")
+        return call
 
 
-def _text(reply: Reply) -> str:
-    if not reply.text.strip():
-        why = "its reply was cut off while it was thinking" if reply.finish == "length" else "its reply was empty"
-        raise SubcallError(f"{reply.model} gave no answer: {why}")
-    return reply.text
+_WRITTEN_AFTER = 0.05
+"""Seconds after which an answer is in the memo at the latest."""
 
 
-def _result(reply: Reply | BaseException, model: Model) -> str | SubcallError:
-    if isinstance(reply, Reply):
-        try:
-            return _text(reply)
-        except SubcallError as exc:
-            return exc
-    return SubcallError(f"{model.name} gave no answer: {reply}")
+def _priced(reply: Reply, model: Model) -> Reply:
+    """The reply with what it cost, or marked as of unknown price."""
+    usage = reply.usage
+    dollars = model.cost(usage)
+    usage = replace(usage, unpriced=usage.calls) if dollars is None else replace(usage, dollars=dollars)
+    return replace(reply, usage=usage)

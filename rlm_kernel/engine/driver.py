@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rlm_kernel.budget import Reservation
 from rlm_kernel.engine.actions import Action, Execute, Generate, Note, Solved
-from rlm_kernel.engine.calls import Ask, Calls, Subcalls
+from rlm_kernel.engine.calls import Ask
 from rlm_kernel.engine.loop import Solving
 from rlm_kernel.engine.ports import Executor, Model
-from rlm_kernel.errors import LimitReached, ModelError, RLMError, RunEnded
+from rlm_kernel.engine.subcalls import KEPT_FREE, Subcalls
+from rlm_kernel.errors import LimitReached, ModelError, RLMError, RunEnded, RunNotDone
 from rlm_kernel.trajectory.events import Status, StepFinished, StepStarted
 from rlm_kernel.trajectory.records import Outcome, Reply, Request
 
@@ -31,11 +33,11 @@ class Ending:
 class Driver:
     """Drives one loop."""
 
-    def __init__(self, solving: Solving, *, model: Model, executor: Executor, calls: Calls, subcalls: Subcalls) -> None:
+    def __init__(self, solving: Solving, *, model: Model, executor: Executor, subcalls: Subcalls) -> None:
         self._solving = solving
         self._model = model
         self._executor = executor
-        self._calls = calls
+        self._calls = subcalls.calls
         self._subcalls = subcalls
         self._began = False
         self.pending: Action | None = None
@@ -73,9 +75,15 @@ class Driver:
             if interrupted():
                 raise KeyboardInterrupt from None
             return Ending(status="stopped", error=exc)
+        except RunNotDone as exc:
+            return Ending(status="failed", error=exc, value=exc.value, has_value=exc.value is not None)
         except RLMError as exc:
             return Ending(status="failed", error=exc)
         raise AssertionError("a loop ends by returning")
+
+    def restart(self, solving: Solving) -> None:
+        """Go on with another generator: the loop ended at a limit that has been raised since."""
+        self._solving, self._began, self.pending, self._interrupted = solving, False, None, None
 
     def _begin(self) -> None:
         if not self._began:
@@ -112,10 +120,6 @@ class Driver:
     def _generate(self, action: Generate) -> Reply:
         budget = self._calls.budget
         last = action.purpose == "extract"
-        tokens = sum(self._model.count(message.content) for message in action.messages)
-        reservation = (
-            budget.reserve_last() if last else budget.reserve(tokens=tokens, keep_calls=min(1, budget.used.calls))
-        )
         left, most = budget.seconds_left, budget.limits.call_seconds
         times = [
             t for t in (_LAST_CALL_SECONDS if last and left is not None and left < 1 else left, most) if t is not None
@@ -128,12 +132,22 @@ class Driver:
             timeout=min(times, default=None),
         )
         ask = Ask(request=request, purpose=action.purpose, step=action.step)
+        reservation = self._reserve(request, last=last)
         try:
             return self._calls.one(self._model, ask, reservation)
         except ModelError:
             if not last:
                 budget.check_time()  # a call cut short by the run's own time limit is that limit, not a model's failure
             raise
+
+    def _reserve(self, request: Request, *, last: bool) -> Reservation:
+        budget, is_child = self._calls.budget, self._calls.stream.depth > 0
+        if last and not is_child:
+            return budget.reserve_last()
+        # A child leaves free what its ancestors need to end: a reply, and an answer from the evidence.
+        keep = KEPT_FREE if is_child else min(1, budget.used.calls)
+        tokens = sum(self._model.count(message.content) for message in request.messages)
+        return budget.reserve(self._calls.needs(self._model, tokens, request), keep_calls=keep)
 
     def _execute(self, action: Execute) -> Outcome:
         budget, stream = self._calls.budget, self._calls.stream

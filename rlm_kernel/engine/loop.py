@@ -10,21 +10,12 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from rlm_kernel.engine.actions import Action, Execute, Generate, Note, Solved
-from rlm_kernel.engine.answers import asks_how_many, is_passage, is_scalar, literal, plain_answer, says_not_found
+from rlm_kernel.engine.answers import asks_how_many, fit, is_passage, is_scalar, literal, plain_answer, says_not_found
 from rlm_kernel.engine.feedback import Feedback, cut
-from rlm_kernel.engine.guards import Candidate, objection
+from rlm_kernel.engine.guards import REASONS, Candidate, objection
 from rlm_kernel.engine.history import Count, Exchange, History, HistoryOverflow
-from rlm_kernel.engine.replies import (
-    Code,
-    CutOff,
-    Empty,
-    Foreign,
-    Prose,
-    Reading,
-    TextFinal,
-    ToolCall,
-    read,
-)
+from rlm_kernel.engine.replies import Code, Empty, Prose, Reading, TextFinal, last_words, lesson, read
+from rlm_kernel.engine.returns import Misfit, Returns
 from rlm_kernel.errors import ContextOverflow, LimitReached, ModelError, RunNotDone
 from rlm_kernel.prompts.pack import Pack
 from rlm_kernel.trajectory.records import Binding, Final, Message, Outcome, Output, Reply
@@ -58,6 +49,12 @@ class Task:
     seed: int | None = None
     sub_window: int = 32_768
     """Tokens that one sub-call may have."""
+    returns: Returns | None = None
+    """The form that the answer must have."""
+    depth: int = 0
+    """0 for the root run, more for child runs."""
+    levels: int | None = 1
+    """How deep models may be called from here: 0 is no sub-calls, 2 child runs; None for no bound."""
 
     @property
     def room(self) -> int:
@@ -67,51 +64,70 @@ class Task:
 
 
 def solve(task: Task) -> Solving:
-    """Work on a task until there is an answer.
-
-    Yields:
-        Actions, for a driver to perform.
-
-    Returns:
-        The answer.
-
-    Raises:
-        LimitReached: a limit was reached and nothing had been seen from which to answer.
-        ModelError: the root model failed.
-        RunNotDone: the model did not come to an answer.
-    """
-    root = _Root(task)
-    try:
-        return (yield from root.work())
-    except LimitReached as limit:
-        return (yield from root.extract(limit))
+    """Work on a task from its beginning; see `Root.solve`."""
+    return Root(task).solve()
 
 
-class _Root:
-    """The state of one root: its conversation, and what it has done so far."""
+class Root:
+    """One root at work: its conversation, and what it has done so far."""
 
     def __init__(self, task: Task) -> None:
+        """Open the conversation.
+
+        Args:
+            task: what it is about.
+        """
         self.task = task
+        self.most_steps = task.steps
+        """Steps after which it must stop; may be raised once it did."""
+        self.steps = 0
+        """Steps executed so far."""
         self.settings = task.pack.settings
         self.feedback = Feedback(pack=task.pack, question=task.question, contexts=task.contexts)
-        opening = task.pack.opening(task.question, task.contexts, inventory=task.inventory, window=task.sub_window)
+        opening = task.pack.opening(
+            task.question,
+            task.contexts,
+            inventory=task.inventory,
+            window=task.sub_window,
+            levels=task.levels,
+            is_child=task.depth > 0,
+            form=task.returns.words if task.returns else "",
+        )
         self.history = History(opening, task.count, newest_fault_only=self.settings.newest_fault_only)
-        self.steps = 0
         self.replies = 0
         self.misses = 0
         self.faults = 0  # raises the temperature of packs that redraw
         self.redraws = 0
+        self.misfits = 0
+        self.unrun: tuple[Code, Reply] | None = None  # code that a limit kept from running
         self.evidence: list[str] = []
         self.objected: set[str] = set()
         self.codes: set[str] = set()
         self.asked_for_final = False
 
+    def solve(self) -> Solving:
+        """Work on the task until there is an answer. May be called again after a limit was reached and raised.
+
+        Yields:
+            Actions, for a driver to perform.
+
+        Returns:
+            The answer.
+
+        Raises:
+            LimitReached: a limit was reached and nothing had been seen from which to answer.
+            ModelError: the root model failed.
+            RunNotDone: the model did not come to an answer.
+        """
+        try:
+            return (yield from self.work())
+        except LimitReached as limit:
+            return (yield from self.extract(limit))
+
     def work(self) -> Solving:
         """Ask, read, run, judge, until there is an answer."""
         while True:
-            self._check_steps()
-            reply = yield from self._ask()
-            reading = read(reply)
+            reading, reply = yield from self._next()
             if isinstance(reading, Code):
                 solved = yield from self._run(reading, reply)
             elif isinstance(reading, TextFinal):
@@ -134,12 +150,30 @@ class _Root:
         except (ModelError, LimitReached) as exc:
             yield Note(step=self.steps, kind="warning", text=f"no answer could be taken from the evidence: {exc}")
             raise limit from exc
-        return Solved(value=value, extracted=limit)
+        return Solved(value=(yield from self._formed(value)), extracted=limit)
+
+    def _formed(self, value: object) -> Generator[Action, Reply | Outcome | None, object]:
+        """A last answer in the form asked for, where it has it; else as it is, and that is said."""
+        if self.task.returns is None:
+            return value
+        try:
+            return fit(value, self.task.returns)
+        except Misfit as misfit:
+            yield Note(step=self.steps, kind="warning", text=f"the answer is not of the form asked for: {misfit}")
+            return value
 
     # -- asking
 
+    def _next(self) -> Generator[Action, Reply | Outcome | None, tuple[Reading, Reply]]:
+        if self.unrun is not None:
+            unrun, self.unrun = self.unrun, None
+            return unrun
+        self._check_steps()
+        reply = yield from self._ask()
+        return read(reply), reply
+
     def _check_steps(self) -> None:
-        most = self.task.steps
+        most = self.most_steps
         if most is not None and self.steps >= most:
             raise LimitReached("steps", self.steps + 1, most)
 
@@ -189,10 +223,10 @@ class _Root:
         self.faults += 1
         if isinstance(reading, Prose) and self.evidence and self.asked_for_final:
             yield Note(step=self.steps + 1, kind="remark", text="the answer was given in prose, not with FINAL")
-            return Solved(value=reading.text.strip())
+            return (yield from self._accept(reading.text.strip(), reply, Output()))
         if self.misses >= _MOST_MISSES:
-            raise RunNotDone(f"the model wrote no code in {self.misses} replies; its last words: {_last_words(reply)}")
-        section, name = _lesson(reading)
+            raise RunNotDone(f"the model wrote no code in {self.misses} replies; its last words: {last_words(reply)}")
+        section, name = lesson(reading)
         self.asked_for_final |= isinstance(reading, Prose) and bool(self.evidence)
         if self.settings.redraw or (isinstance(reading, Empty) and self.misses == 1):
             yield Note(step=self.steps + 1, kind="redraw", text=f"asked again: the reply was {name}")
@@ -205,8 +239,10 @@ class _Root:
 
     def _run(self, code: Code, reply: Reply) -> _Part:
         seen = bool(self.evidence)
+        self.unrun = (code, reply)  # paid for: if a limit keeps it from running, it runs once that is raised
         outcome = yield Execute(step=self.steps + 1, code=code.source)
         assert isinstance(outcome, Outcome)
+        self.unrun = None
         self.steps += 1
         self.misses = 0
         output = outcome.output
@@ -266,22 +302,40 @@ class _Root:
         )
         section = objection(candidate, self.settings)
         if section is None or not self.task.pack.has(section):
-            return Solved(value=value)
+            return (yield from self._accept(value, reply, output))
         if section == "unseen" and self.settings.redraw and self.redraws < _UNSEEN_REDRAWS:
             self.redraws += 1
             self.faults += 1
             yield Note(step=self.steps, kind="redraw", text="asked again: a constant, before anything was looked at")
             return None
         if section in self.objected or (section == "unseen" and self.settings.redraw):
-            yield Note(step=self.steps, kind="remark", text=f"the answer was taken although: {_REASONS[section]}")
-            return Solved(value=value)
+            yield Note(step=self.steps, kind="remark", text=f"the answer was taken although: {REASONS[section]}")
+            return (yield from self._accept(value, reply, output))
         self.objected.add(section)
         self.faults += 1
         self._remember(output)
-        yield Note(step=self.steps, kind="guard", text=f"refused once: {_REASONS[section]}")
+        yield Note(step=self.steps, kind="guard", text=f"refused once: {REASONS[section]}")
         told = self.feedback.objection(section, output, value)
         self._add(reply.text, told, output=output, fault=True)
         return None
+
+    def _accept(self, value: object, reply: Reply, output: Output) -> _Part:
+        """The answer, if it has the form asked for; else the model is told once what is wrong with it."""
+        returns = self.task.returns
+        if returns is None:
+            return Solved(value=value)
+        try:
+            return Solved(value=fit(value, returns))
+        except Misfit as misfit:
+            if self.misfits:
+                raise RunNotDone(f"the answer is not of the form asked for, twice: {misfit}", value=value) from None
+            self.misfits += 1
+            self.faults += 1
+            self._remember(output)
+            yield Note(step=self.steps, kind="guard", text=f"refused once: not of the form asked for: {misfit}")
+            told = self.feedback.say("misfit_final", error=str(misfit), form=returns.words)
+            self._add(reply.text, told, output=output, fault=True)
+            return None
 
     # -- ending without FINAL
 
@@ -296,7 +350,7 @@ class _Root:
             kind="remark",
             text="the model never called FINAL; asked outright, it read the answer from the outputs",
         )
-        return Solved(value=value)
+        return Solved(value=(yield from self._formed(value)))
 
     def _ask_outright(self, reason: str) -> Generator[Action, Reply | Outcome | None, object]:
         evidence = cut("\n".join(self.evidence[-3:]), min(_MOST_EVIDENCE, self.task.window), self.task.pack)
@@ -334,40 +388,8 @@ class _Root:
         self.history.add(Exchange(reply=reply, feedback=feedback, short=short, fault=fault))
 
     def _banner(self) -> str:
-        most = self.task.steps
+        most = self.most_steps
         if most is None or self.steps * 2 < most:
             return ""
         text = self.feedback.say("banner", step=self.steps, steps=most, left=most - self.steps)
         return f"\n{text}" if text else ""
-
-
-_REASONS = {
-    "unseen": "the answer is a constant, given before any output was seen",
-    "non_answer": "the answer is empty, a placeholder or an error text",
-    "doubt_nan": "the answer is nan",
-    "doubt_table": "the answer is zero",
-    "doubt_nothing": "the answer is zero or nothing",
-    "ask_one_name": "the answer is a whole table where one name was asked for",
-    "ask_one_key": "the answer is several where one was asked for",
-    "ask_percent": "the answer is a share where a percentage was asked for",
-    "ask_words": "the answer is a number where words were asked for",
-}
-
-
-def _lesson(reading: Reading) -> tuple[str, str]:
-    """The pack's section for a reply without code, and what to call it."""
-    match reading:
-        case ToolCall():
-            return "tool_call", "a tool call"
-        case Foreign(tag):
-            return "foreign", f"code in another language ({tag[:20]})"
-        case CutOff():
-            return "cut_off", "cut off in the middle of its code"
-        case Empty():
-            return "empty", "empty"
-        case _:
-            return "prose", "prose without code"
-
-
-def _last_words(reply: Reply) -> str:
-    return repr(" ".join(reply.text.split())[-160:])

@@ -258,3 +258,23 @@ def _unfenced(text: str, *, cut: bool) -> Reading:
         quoted = parses(call) and constant_final(call)
         return Code(call, text=inner) if quoted or parses(call) else TextFinal(inner)
     return Prose(text)
+
+
+def lesson(reading: Reading) -> tuple[str, str]:
+    """The pack's section for a reply without code, and what to call it."""
+    match reading:
+        case ToolCall():
+            return "tool_call", "a tool call"
+        case Foreign(tag):
+            return "foreign", f"code in another language ({tag[:20]})"
+        case CutOff():
+            return "cut_off", "cut off in the middle of its code"
+        case Empty():
+            return "empty", "empty"
+        case _:
+            return "prose", "prose without code"
+
+
+def last_words(reply: Reply) -> str:
+    """The end of a reply, for an error's text."""
+    return repr(" ".join(reply.text.split())[-160:])

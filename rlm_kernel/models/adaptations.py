@@ -11,7 +11,7 @@ from rlm_kernel.models import faults, wire
 if TYPE_CHECKING:
     import openai
 
-_ADAPTABLE = {"temperature", "seed", "max_tokens", "max_completion_tokens"}
+_ADAPTABLE = {"temperature", "seed", "max_tokens", "max_completion_tokens", "response_format"}
 _INSTEAD = {"max_tokens": "max_completion_tokens"}
 """What a parameter becomes when it is refused; all others are left out."""
 

@@ -12,7 +12,8 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
@@ -21,6 +22,7 @@ from rlm_kernel.errors import ModelUnavailable
 from rlm_kernel.models.address import Address
 
 if TYPE_CHECKING:
+    import httpx
     from openai import AsyncOpenAI
 
 NO_KEY = "no-key"
@@ -30,6 +32,11 @@ MAX_CONNECTIONS = 1000
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 600.0
 """Silence after which a call without a time-out of its own is given up."""
+
+Refused = Callable[[float | None], None]
+REFUSED: ContextVar[Refused | None] = ContextVar("REFUSED", default=None)
+"""Whom the call that runs in this context wants to be told when its server is too busy."""
+_BUSY = {429, 503, 529}
 
 _Key = tuple[asyncio.AbstractEventLoop, Address, str, tuple[tuple[str, str], ...]]
 
@@ -134,8 +141,23 @@ def _open(address: Address, api_key: str, headers: dict[str, str]) -> AsyncOpenA
         timeout=openai.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None),
         default_headers=headers,
         default_query=dict(address.query),
-        http_client=openai.DefaultAioHttpClient(**options),
+        http_client=openai.DefaultAioHttpClient(**options, event_hooks={"response": [_notice_refusal]}),
     )
+
+
+async def _notice_refusal(response: httpx.Response) -> None:
+    """Retries happen inside the client: only here is every single answer of the server seen."""
+    refused = REFUSED.get()
+    if refused is not None and response.status_code in _BUSY:
+        refused(_seconds(response.headers.get("retry-after")))
+
+
+def _seconds(header: str | None) -> float | None:
+    """What ``Retry-After`` asks for; None for a date, which the client's own retries honour."""
+    try:
+        return float(header or "")
+    except ValueError:
+        return None
 
 
 def _most_connections() -> int:

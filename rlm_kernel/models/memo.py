@@ -131,6 +131,10 @@ class Memo:
         self._used: set[str] = set()
         self._noted = 0
 
+    def key(self, request: Request, *, model: str, endpoint: str, sample: int) -> str:
+        """The key of a call; see `key_of`."""
+        return key_of(request, model=model, endpoint=endpoint, sample=sample)
+
     def get(self, keys: Sequence[str]) -> dict[str, Reply]:
         """The replies that are there, as they were given: the caller marks them as hits."""
         wanted = tuple(dict.fromkeys(keys))
@@ -306,3 +310,11 @@ def _before_fork() -> None:
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
     os.register_at_fork(before=_before_fork, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
+
+
+_shared: dict[Path, Memo] = {}
+
+
+def shared() -> Memo:
+    """The process's memo in the folder that is in force now."""
+    return _shared.setdefault(memo_file.folder_in(None), Memo(patience=1.0))

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rlm_kernel.errors import ConfigError, ContextOverflow, ModelError, ModelTimeout
-from rlm_kernel.models import adaptations, address, clients, faults, tokens, windows, wire
+from rlm_kernel.models import adaptations, address, clients, faults, prices, tokens, windows, wire
+from rlm_kernel.models.clients import Refused
 from rlm_kernel.trajectory.records import Reply, Request
 from rlm_kernel.usage import Usage
 
@@ -36,6 +37,10 @@ class ClientOptions:
     """Sent with every request."""
     body: Mapping[str, object] = field(default_factory=dict)
     """Fields added to every request, such as ``reasoning_effort``."""
+    identity: str | None = None
+    """What makes its answers the same another day, where the address does not: weights behind a port that changes."""
+    free: bool = False
+    """True for a model that costs nothing, such as the bundled one."""
 
 
 class OpenAIModel:
@@ -95,6 +100,18 @@ class OpenAIModel:
         return self._options.concurrency
 
     @property
+    def identity(self) -> str | None:
+        """The address, or what stands for it: the memo's answers are those of this place."""
+        return self._options.identity or self._address.shown
+
+    def cost(self, usage: Usage) -> float | None:
+        """Dollars for a call's tokens by the maker's list price; None if that is not known."""
+        if self._options.free:
+            return 0.0
+        price = prices.price_of(self._name, self._address.url)
+        return None if price is None else price.of(usage)
+
+    @property
     def adaptations(self) -> tuple[str, ...]:
         """What is sent otherwise than asked because the server refused it, a sentence each."""
         return self._adaptations.sentences
@@ -114,8 +131,12 @@ class OpenAIModel:
             self._counter = tokens.counter_for(self._name)
         return self._counter.count(text)
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request, refused: Refused | None = None) -> Reply:
         """Answer one request.
+
+        Args:
+            request: what to ask.
+            refused: told each time the server is too busy (429, 503) and the call is tried again.
 
         Raises:
             ModelUnavailable: the server refused the call or could not be reached.
@@ -123,6 +144,7 @@ class OpenAIModel:
             ContextOverflow: the prompt does not fit the window.
             ModelError: anything else went wrong.
         """
+        clients.REFUSED.set(refused)  # in this call's task alone
         try:
             async with asyncio.timeout(request.timeout):
                 return self._read(await self._send(request), request)

@@ -41,6 +41,9 @@ def body_of(request: Request, model: str) -> dict[str, object]:
     }
     options = {"temperature": request.temperature, "seed": request.seed, "max_tokens": request.max_tokens}
     body.update((name, value) for name, value in options.items() if value is not None)
+    if request.schema is not None:
+        schema = {"name": "answer", "schema": request.schema, "strict": request.strict}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
     return body
 
 

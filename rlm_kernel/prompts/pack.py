@@ -52,6 +52,8 @@ class Settings:
     """Replies after which a run without an answer ends from its evidence; None leaves it to the limits."""
     output_chars: int = 8_000
     """How much of a step's output the model is shown; head and tail stay, the cut is stated."""
+    rows_a_call: int = 20
+    """Small rows that `llm_map` puts into one call; 1 for models that mix them up."""
     extras: tuple[str, ...] = ()
     """Names bound for executions where the user has no such name: ``pd np re``."""
 
@@ -84,8 +86,16 @@ class Pack:
         """A section with its names filled in; empty if the pack has no such section."""
         return Template(self.sections.get(section, "")).substitute({k: str(v) for k, v in values.items()})
 
-    def opening(
-        self, question: str, contexts: tuple[Binding, ...], *, inventory: str = "", window: int = 32_768
+    def opening(  # noqa: PLR0913 - what there is to say, each by name
+        self,
+        question: str,
+        contexts: tuple[Binding, ...],
+        *,
+        inventory: str = "",
+        window: int = 32_768,
+        levels: int | None = 1,
+        is_child: bool = False,
+        form: str = "",
     ) -> tuple[Message, ...]:
         """System prompt, worked examples as real chat turns, then the description and the question.
 
@@ -94,6 +104,9 @@ class Pack:
             contexts: the bound variables, described.
             inventory: one line for each of the user's variables, where none was named.
             window: tokens that one sub-call may have.
+            levels: how deep models may be called: only what works is described.
+            is_child: True for a child run, which may do less.
+            form: the form that the answer must have, in words.
         """
         name = contexts[0].name if contexts else "data"
         names = ", ".join(f"`{context.name}`" for context in contexts) or "the notebook's variables"
@@ -102,15 +115,24 @@ class Pack:
         if len(contexts) > 1:
             text += "\n\n" + self.say("several", names=names)
         asked = self.say("question", description=text, names=names, question=question)
-        return (Message("system", self._system(kind, window)), *self._examples(kind, name), Message("user", asked))
+        if form:
+            asked += "\n\n" + self.say("final_form", form=form)
+        system = self._system(kind, window=window, levels=levels, is_child=is_child)
+        return (Message("system", system), *self._examples(kind, name), Message("user", asked))
 
     def fence(self, code: str) -> str:
         """A reply that holds `code`, as the model should have written it."""
         return fenced(code, "python")
 
-    def _system(self, kind: str, window: int) -> str:
+    def _system(self, kind: str, *, window: int, levels: int | None, is_child: bool) -> str:
         own = f"system {kind}"
-        return self.say(own if own in self.sections else "system", sub_window=f"{window:,}")
+        calls = self.say("calls", sub_window=f"{window:,}") if levels is None or levels > 0 else ""
+        runs = self.say("runs") if levels is None or levels > 1 else ""
+        names = "\n".join(filter(None, (calls, runs)))
+        judging = self.say("judging") if calls else ""
+        text = self.say(own if own in self.sections else "system", calls=names, judging=judging)
+        text = re.sub(r"\n{2,}(?=- )", "\n", text)  # a name with nothing to fill in leaves no gap in the list
+        return f"{text}\n\n{self.say('child')}" if is_child else text
 
     def _examples(self, kind: str, name: str) -> list[Message]:
         section = self.sections.get(_EXAMPLES + kind, self.sections.get(_EXAMPLES + "object", ""))

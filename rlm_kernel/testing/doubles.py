@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from rlm_kernel.engine.ports import Refused
 from rlm_kernel.errors import ModelError, ModelTimeout
 from rlm_kernel.trajectory.events import AnyEvent, Event
 from rlm_kernel.trajectory.records import Message, Reply, Request
@@ -21,7 +22,7 @@ Scripted = str | Reply | BaseException | None
 class ScriptedModel:
     """A model that answers what a test says. Safe to use from several tasks, loops and threads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a test may want to say of a model
         self,
         replies: Iterable[Scripted] | Callable[[tuple[Message, ...]], Scripted],
         *,
@@ -29,6 +30,7 @@ class ScriptedModel:
         window: int = 32_768,
         latency: float = 0.0,
         usage: Usage | None = None,
+        price: tuple[float, float] | None = (0.0, 0.0),
     ) -> None:
         """Take the script.
 
@@ -38,11 +40,14 @@ class ScriptedModel:
             window: what `window()` tells.
             latency: seconds that each call takes; a shorter `Request.timeout` makes it a ModelTimeout.
             usage: what each reply is said to have used; None counts the texts at four characters a token.
+            price: dollars for a million tokens sent and received; None for a model whose price is not known.
         """
         self.name = name
         self.endpoint = "a script"
         self.on_this_machine = True
         self.concurrency: int | None = None
+        self.identity: str | None = None
+        """None keeps its answers out of the memo: a script may answer otherwise the next time."""
         self.latency = latency
         self.requests: list[Request] = []
         """Every request in the order of arrival."""
@@ -53,6 +58,7 @@ class ScriptedModel:
         self._open = 0
         self._window = window
         self._usage = usage
+        self._price = price
         self._lock = threading.Lock()
         self._answer: Callable[[tuple[Message, ...]], Scripted]
         self._answer = replies if callable(replies) else self._from_list(list(replies))
@@ -65,7 +71,14 @@ class ScriptedModel:
         """A token for every four characters begun."""
         return (len(text) + 3) // 4
 
-    async def complete(self, request: Request) -> Reply:
+    def cost(self, usage: Usage) -> float | None:
+        """Dollars at the price given by the test."""
+        if self._price is None:
+            return None
+        sent, received = self._price
+        return (usage.input_tokens * sent + usage.output_tokens * received) / 1e6
+
+    async def complete(self, request: Request, refused: Refused | None = None) -> Reply:  # noqa: ARG002 - it is never busy
         """Give the next reply of the script, or raise it if it is an exception."""
         with self._lock:
             self.requests.append(request)

@@ -133,7 +133,8 @@ class Served:
         from aiohttp import web
 
         messages = tuple(Message(message["role"], message["content"]) for message in body["messages"])
-        options = {name: body.get(name) for name in ("temperature", "seed", "max_tokens")}
+        options: dict[str, Any] = {name: body.get(name) for name in ("temperature", "seed", "max_tokens")}
+        options["schema"] = (body.get("response_format") or {}).get("json_schema", {}).get("schema")
         try:
             reply = await self.model.complete(Request(messages=messages, **options))
         except ModelError as error:

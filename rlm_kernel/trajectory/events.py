@@ -47,6 +47,10 @@ class RunStarted(Event):
     """Name of the prompt pack."""
     pack_hash: str
     limits: dict[str, float | int | None]
+    step: int | None = None
+    """The parent's step that started it; None for a root run."""
+    batch: int | None = None
+    """Number of the batch, if it is one child run of several started together."""
     tag: Literal["run_started"] = field(default="run_started", init=False)
 
 
@@ -75,6 +79,8 @@ class CallFinished(Event):
     error: str | None = None
     """The first error text, unaltered; ``cancelled`` if the run was stopped meanwhile."""
     seconds: float
+    memo: bool = False
+    """True if the answer was taken from the memo: nothing was sent, and it is free."""
     tag: Literal["call_finished"] = field(default="call_finished", init=False)
 
 

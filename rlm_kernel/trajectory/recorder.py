@@ -91,6 +91,10 @@ class Stream:
             ),
         )
 
+    def below(self, run: str) -> Stream:
+        """The stream of a child run."""
+        return Stream(self.recorder, run, self.run, self.depth + 1)
+
     def note(self, step: int, kind: NoteKind, text: str) -> None:
         """Record one remark."""
         self.emit(Noted, step=step, kind=kind, text=text)

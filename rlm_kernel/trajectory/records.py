@@ -36,6 +36,10 @@ class Request:
     """The longest reply wanted, in tokens; None leaves it to the server."""
     timeout: float | None = None
     """Seconds that the call may take, retries included."""
+    schema: Mapping[str, object] | None = None
+    """A JSON schema that the reply must fit, for servers that can hold a model to one."""
+    strict: bool = False
+    """True if the schema is one that OpenAI's strict mode takes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

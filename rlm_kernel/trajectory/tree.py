@@ -31,8 +31,63 @@ class Call:
 
     @property
     def usage(self) -> Usage:
-        """What the call used; nothing while it is open or if it failed unanswered."""
+        """What the call used; nothing while it is open, if it failed unanswered or was answered from the memo."""
         return self.finished.reply.usage if self.finished and self.finished.reply else Usage()
+
+    @property
+    def id(self) -> int:
+        """Its number in the trajectory, from 1."""
+        return self.started.call
+
+    @property
+    def run(self) -> str:
+        """The run that made it."""
+        return self.started.run
+
+    @property
+    def parent(self) -> str | None:
+        """The run that started that run; None for the root's."""
+        return self.started.parent
+
+    @property
+    def depth(self) -> int:
+        """The depth of the run that made it: 0 for the root's."""
+        return self.started.depth
+
+    @property
+    def model(self) -> str:
+        """The model that was asked."""
+        return self.started.model
+
+    @property
+    def start(self) -> float:
+        """When it left, in seconds since the epoch."""
+        return self.started.at
+
+    @property
+    def end(self) -> float | None:
+        """When it came to its end; None while it is open."""
+        return self.finished.at if self.finished else None
+
+    @property
+    def cost(self) -> float | None:
+        """Dollars; None if the price is not known."""
+        return self.usage.cost
+
+    @property
+    def retries(self) -> int:
+        """Tries after the first."""
+        return self.finished.reply.retries if self.finished and self.finished.reply else 0
+
+    @property
+    def memo(self) -> bool:
+        """True if the answer was taken from the memo."""
+        return bool(self.finished and self.finished.memo)
+
+    @property
+    def error(self) -> str | None:
+        """Why there was no answer."""
+        return self.finished.error if self.finished else None
 
 
 @dataclass(slots=True)
@@ -43,6 +98,8 @@ class Step:
     root_calls: list[Call] = field(default_factory=list)
     sub_calls: list[Call] = field(default_factory=list)
     notes: list[Noted] = field(default_factory=list)
+    children: list[str] = field(default_factory=list)
+    """Ids of the child runs that it started."""
     started: StepStarted | None = None
     finished: StepFinished | None = None
 
@@ -94,6 +151,8 @@ class Tree:
         match event:
             case RunStarted():
                 self.runs[event.run] = Node(event)
+                if event.parent in self.runs:
+                    self.runs[event.parent].step(event.step or 0).children.append(event.run)
             case CallStarted():
                 call = self.calls[event.call] = Call(event)
                 step = self.runs[event.run].step(event.step)
@@ -116,3 +175,9 @@ class Tree:
     def usage(self) -> Usage:
         """Usage of the whole tree."""
         return sum((node.own for node in self.runs.values()), Usage())
+
+    def usage_of(self, run: str) -> Usage:
+        """Usage of a run and everything under it."""
+        node = self.runs[run]
+        below = (child for step in node.steps for child in step.children)
+        return sum((self.usage_of(child) for child in below), node.own)

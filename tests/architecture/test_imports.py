@@ -15,7 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
     {"magics", "kernel", "__main__"},
-    {"session", "interface", "runs", "wiring", "doors", "display", "config", "traits"},
+    {"session", "interface", "runs", "wiring", "doors", "children", "display", "config", "traits"},
     {"engine", "namespace", "models", "views"},
     {"describe", "prompts"},
     {"trajectory"},

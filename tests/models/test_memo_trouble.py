@@ -8,6 +8,7 @@ import sqlite3
 import sys
 import tempfile
 import threading
+import types
 from contextlib import closing
 from pathlib import Path
 
@@ -18,6 +19,14 @@ from rlm_kernel.models import memo_file
 from rlm_kernel.models.memo import Memo
 
 spawn = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture(autouse=True)
+def plain_main(monkeypatch):
+    """A process that is spawned looks at the main module, which a shell of another test may have put its own in for."""
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+
+
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
 
