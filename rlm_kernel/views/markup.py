@@ -11,6 +11,7 @@ import base64
 import binascii
 import html
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rlm_kernel.views.cut import head_tail
@@ -47,7 +48,12 @@ AMBER = Ink("#bd6810", "--jp-warn-color1")
 BLUE = Ink("#1c7ed6", "--jp-brand-color1")
 VIOLET = Ink("#9065d8")
 GREY = Ink("#808080")
-LINE = "rgba(127,127,127,.3)"
+LINE = "rgba(127,127,127,.28)"
+FRAME = (
+    f"max-width:1120px;padding:8px 12px;border:1px solid {LINE};border-radius:6px;font-size:13px;line-height:1.55;"
+    "font-family:var(--jp-ui-font-family,system-ui,sans-serif);color:var(--jp-content-font-color1,inherit)"
+)
+"""Around a whole view."""
 
 INKS: dict[State, Ink] = {
     "running": BLUE,
@@ -61,9 +67,11 @@ INKS: dict[State, Ink] = {
 
 _MONO = "font-family:var(--jp-code-font-family,monospace);font-size:12px;line-height:1.5"
 _BLOCK = (
-    f"margin:2px 0 8px;padding:6px 10px;max-height:360px;overflow:auto;border-radius:4px;"
-    f"background:rgba(127,127,127,.09);color:inherit;{_MONO}"
+    f"margin:3px 0 8px;padding:7px 10px;max-height:360px;overflow:auto;border:1px solid rgba(127,127,127,.2);"
+    f"border-radius:4px;background:rgba(127,127,127,.07);color:inherit;{_MONO}"
 )
+MONO = f"{_MONO};overflow-wrap:anywhere"
+"""Code within a line."""
 PRE = f"{_BLOCK};white-space:pre"
 """Code and output: what is aligned stays aligned, long lines scroll."""
 PROSE = f"{_BLOCK};white-space:pre-wrap;overflow-wrap:anywhere"
@@ -75,6 +83,8 @@ _GROUND = (
     "display:inline-block;vertical-align:middle;width:64px;height:4px;border-radius:2px;"  # the bar's whole time
     "background:rgba(127,127,127,.18)"
 )
+# Two widths: a front end that knows no calc() keeps the first.
+_ROW = "display:inline-flex;width:94%;width:calc(100% - 1.4em);gap:8px;vertical-align:top"
 _FIGURES = ("tokens", "time", "")
 _BAR = 2
 """Where a row's figures hold the bar, which has its own width."""
@@ -132,6 +142,29 @@ def mark(state: State) -> str:
     return tag("span", MARKS[state], f"{INKS[state].text};font-weight:600", title=state)
 
 
+def pill(state: State, words: str) -> str:
+    """The state of a run, in words. `words` is HTML already."""
+    style = "flex:none;border:1px solid;border-radius:10px;padding:0 8px;font-size:11px;line-height:18px"
+    return tag("span", f"{MARKS[state]} {words}", f"{style};{INKS[state].text}")
+
+
+def heading(lead: str, title: str) -> str:
+    """The first line of a view; a long title wraps. Both are HTML already."""
+    name = tag("b", title, "flex:1;min-width:0;overflow-wrap:anywhere")
+    return tag("span", f"{lead} {name}", f"{_ROW};align-items:flex-start")
+
+
+def totals(figures: Iterable[str]) -> str:
+    """Figures in a line, which breaks between them. All are HTML already."""
+    cells = " ".join(tag("span", figure, "margin-right:16px;white-space:nowrap") for figure in figures)
+    return tag("div", cells, "font-size:12px;font-variant-numeric:tabular-nums;margin:4px 0 2px")
+
+
+def figure(number: str, unit: str) -> str:
+    """One figure and what it counts. `number` and `unit` are HTML already."""
+    return f"{tag('b', number)} {dim(unit)}"
+
+
 def row(lead: str, title: str, *figures: str) -> str:
     """One line of the tree: a title that gives way; tokens, time and bar at the right. All are HTML already."""
     cells = " ".join(
@@ -140,9 +173,7 @@ def row(lead: str, title: str, *figures: str) -> str:
     )
     # The spaces matter where styles are stripped: the columns then read as words of one sentence.
     name = tag("span", title, "flex:1;min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap")
-    # Two widths: a front end that knows no calc() keeps the first.
-    style = "display:inline-flex;width:94%;width:calc(100% - 1.4em);gap:8px;align-items:center;vertical-align:bottom"
-    return tag("span", f"{lead} {name} {cells}", f"{style};font-variant-numeric:tabular-nums")
+    return tag("span", f"{lead} {name} {cells}", f"{_ROW};align-items:center;font-variant-numeric:tabular-nums")
 
 
 def bar(begin: float, width: float, ink: Ink) -> str:
@@ -151,6 +182,11 @@ def bar(begin: float, width: float, ink: Ink) -> str:
     width = min(max(width, 0.03), 1.0 - begin)
     filled = f"display:block;height:4px;border-radius:2px;margin-left:{begin:.0%};width:{width:.0%};{ink.ground}"
     return tag("span", tag("span", "", filled), _GROUND)
+
+
+def meter(share: float) -> str:
+    """How far something is, from 0 to 1."""
+    return bar(0.0, share, BLUE)
 
 
 NO_BAR = tag("span", "", "display:inline-block;width:64px")

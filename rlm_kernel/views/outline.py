@@ -55,6 +55,8 @@ class StepView:
 
     step: Step
     title: str
+    quotes: bool
+    """True if the title is a line of the code, not words about it."""
     state: State
     began: float
     ended: float
@@ -160,15 +162,22 @@ def new_messages(view: StepView) -> tuple[Message, ...]:
 
 def title_of(code: str) -> str:
     """The first meaningful words of a piece of code: its leading comment, else its first real line."""
+    if said := _comment(code):
+        return one_line(said, _TITLE)
     lines = code[:4000].splitlines()
-    for line in lines:
-        bare = line.strip()
-        if bare.startswith("#") and bare.strip("#!-= "):
-            return one_line(bare.strip("#!-= "), _TITLE)
-        if bare and not bare.startswith("#"):
-            break
     real = (line for line in lines if not _PLAIN.match(line))
     return one_line(next(real, next((line for line in lines if line.strip()), "")), _TITLE) or "no code"
+
+
+def _comment(code: str) -> str:
+    """The comment that a piece of code begins with; empty if it does not."""
+    for line in code[:4000].splitlines():
+        bare = line.strip()
+        if bare.startswith("#") and bare.strip("#!-= "):
+            return bare.strip("#!-= ")
+        if bare and not bare.startswith("#"):
+            break
+    return ""
 
 
 class _Outliner:
@@ -222,6 +231,7 @@ class _Outliner:
         return StepView(
             step=step,
             title=_step_title(step, state),
+            quotes=bool(step.started and not _comment(step.started.code)),
             state=state,
             began=began,
             ended=ended,

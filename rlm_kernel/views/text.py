@@ -131,7 +131,7 @@ class _Writer:
 
     def _step(self, view: StepView, room: int) -> list[_Line]:
         number = f"{view.step.number} " if view.step.number else ""
-        final = " · FINAL" if view.final else ""
+        final = " · FINAL" if view.final and not view.title.startswith("FINAL") else ""
         style = _STATE_STYLES.get(view.state, "head")
         figures = f"{short(view.usage.tokens):>5} {duration(view.seconds):>8}"
         head = _Line(f"{MARKS[view.state]} {number}{visible(view.title)}{final}", style, figures)
