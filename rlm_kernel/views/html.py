@@ -163,8 +163,8 @@ def _figures(view: RunView) -> str:
     steps = sum(step.step.number > 0 for step in view.steps)
     figures = [
         models,
-        figure(f"{steps:,}", _of(limits.get("steps"), "step" if steps == 1 else "steps")),
-        figure(f"{usage.calls:,}", _of(limits.get("calls"), "call" if usage.calls == 1 else "calls")),
+        figure(f"{steps:,}", _of(limits.get("steps"), steps, "step")),
+        figure(f"{usage.calls:,}", _of(limits.get("calls"), usage.calls, "call")),
         figure(short(usage.tokens), _token_parts(view)),
         figure(
             duration(view.seconds), "" if limits.get("seconds") is None else f"of {duration(limits['seconds'] or 0)}"
@@ -183,8 +183,10 @@ def _token_parts(view: RunView) -> str:
     return f"tokens · {short(usage.input_tokens)} in{cached}, {short(usage.output_tokens)} out"
 
 
-def _of(limit: float | None, unit: str) -> str:
-    return unit if limit is None else f"of {limit:,.0f} {unit}"
+def _of(limit: float | None, number: int, unit: str) -> str:
+    if limit is None:
+        return unit if number == 1 else f"{unit}s"
+    return f"of {count(round(limit), unit)}"
 
 
 def _contexts(view: RunView) -> str:
@@ -222,7 +224,7 @@ def _said(view: RunView, room: int) -> str:
     lines += [tag("div", f"! {fitted(note.text, min(500, room // 20))}", AMBER.text) for note in warnings[:10]]
     if len(warnings) > 10:  # noqa: PLR2004 - as many as are listed
         lines.append(tag("div", f"! and {count(len(warnings) - 10, 'more warning')}", AMBER.text))
-    return "".join(lines)
+    return tag("div", "".join(lines), "margin:0 0 6px") if lines else ""
 
 
 def _answer(view: RunView, room: int) -> str:

@@ -74,8 +74,8 @@ def messages(view: StepView, room: int) -> str:
             parts.append(label("its thinking, as the server gave it") + block(reply.reasoning, share, PROSE))
     elif call.finished:
         parts.append(label("no reply") + block(call.finished.error or "", share, PROSE))
-    asked = f"{len(view.step.root_calls)} requests, the last with " if len(view.step.root_calls) > 1 else ""
-    head = row("", dim(f"Messages · {asked}{count(len(sent), 'message')}, {len(new)} new"), *_figures(call), NO_BAR)
+    asked = f"{len(view.step.root_calls)} requests, in the last " if len(view.step.root_calls) > 1 else ""
+    head = row("", dim(f"Messages · {asked}{len(sent)} sent, {len(new)} of them new"), *_figures(call), NO_BAR)
     return details(head, tag("div", "".join(parts), _INDENT))
 
 

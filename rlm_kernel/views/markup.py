@@ -44,7 +44,7 @@ class Ink:
 
 GREEN = Ink("#2c8f41", "--jp-success-color1")
 RED = Ink("#e53d39", "--jp-error-color1")
-AMBER = Ink("#bd6810", "--jp-warn-color1")
+AMBER = Ink("#bd6810")  # JupyterLab's own is too pale for text on white
 BLUE = Ink("#1c7ed6", "--jp-brand-color1")
 VIOLET = Ink("#9065d8")
 GREY = Ink("#808080")
@@ -74,20 +74,20 @@ MONO = f"{_MONO};overflow-wrap:anywhere"
 """Code within a line."""
 PRE = f"{_BLOCK};white-space:pre"
 """Code and output: what is aligned stays aligned, long lines scroll."""
-PROSE = f"{_BLOCK};white-space:pre-wrap;overflow-wrap:anywhere"
+PROSE = f"{_BLOCK};white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal"
 """Prompts and replies: long lines wrap."""
 
 _SMALLEST = 200
 _FIGURE = "text-align:right;opacity:.75;font-size:12px"
 _GROUND = (
-    "display:inline-block;vertical-align:middle;width:64px;height:4px;border-radius:2px;"  # the bar's whole time
+    "display:inline-block;vertical-align:middle;width:64px;max-width:100%;height:4px;border-radius:2px;"
     "background:rgba(127,127,127,.18)"
 )
 # Two widths: a front end that knows no calc() keeps the first.
 _ROW = "display:inline-flex;width:94%;width:calc(100% - 1.4em);gap:8px;vertical-align:top"
 _FIGURES = ("tokens", "time", "")
-_BAR = 2
-"""Where a row's figures hold the bar, which has its own width."""
+_WIDTHS = ("flex:none;min-width:3.2em", "flex:none;min-width:4em", "flex:none;width:12%;max-width:64px")
+"""The bar gives way on a narrow page, in every row alike."""
 _IMAGE_TYPES = ("image/png", "image/jpeg")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
@@ -168,7 +168,7 @@ def figure(number: str, unit: str) -> str:
 def row(lead: str, title: str, *figures: str) -> str:
     """One line of the tree: a title that gives way; tokens, time and bar at the right. All are HTML already."""
     cells = " ".join(
-        tag("span", figure, f"flex:none;min-width:{0 if index == _BAR else 4.6}em;{_FIGURE}", title=_FIGURES[index])
+        tag("span", figure, f"{_WIDTHS[index]};{_FIGURE}", title=_FIGURES[index])
         for index, figure in enumerate(figures)
     )
     # The spaces matter where styles are stripped: the columns then read as words of one sentence.
@@ -189,7 +189,7 @@ def meter(share: float) -> str:
     return bar(0.0, share, BLUE)
 
 
-NO_BAR = tag("span", "", "display:inline-block;width:64px")
+NO_BAR = tag("span", "", "display:inline-block;width:64px;max-width:100%")
 """Keeps the place of a bar in a row that has none."""
 
 

@@ -11,7 +11,7 @@ from rlm_kernel.views.markup import FRAME, dim, escaped, figure, heading, meter,
 from rlm_kernel.views.words import MARKS, count, duration, short, status_word
 
 _CALLS = re.compile(r"\b(llm_query_batched|llm_map|llm_query_async|llm_query)\s*\(")
-_QUESTION = 80
+_QUESTION = 110
 _BAR = 20
 
 
@@ -51,9 +51,9 @@ def progress_line(text: str, share: float | None) -> str:
 
 def progress_html(text: str, share: float | None) -> str:
     """The same as HTML."""
-    words = escaped(one_line(text, _QUESTION))
-    done = "" if share is None else f" {meter(share)} {tag('b', f'{share:.0%}')}"
-    return tag("div", f"{pill('running', 'local model')} {words}{done}", FRAME)
+    words = tag("span", escaped(one_line(text, _QUESTION)), "margin:0 8px")
+    done = "" if share is None else f"{meter(share)} {tag('b', f'{share:.0%}', 'margin-left:8px')}"
+    return tag("div", f"{pill('running', 'local model')}{words}{done}", FRAME)
 
 
 def _where(tree: Tree) -> list[str]:
