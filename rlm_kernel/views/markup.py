@@ -65,7 +65,7 @@ INKS: dict[State, Ink] = {
     "unfinished": GREY,
 }
 
-_MONO = "font-family:var(--jp-code-font-family,monospace);font-size:12px;line-height:1.5"
+_MONO = "font-family:monospace;font-family:var(--jp-code-font-family,monospace);font-size:12px;line-height:1.5"
 _BLOCK = (
     f"margin:3px 0 8px;padding:7px 10px;max-height:360px;overflow:auto;border:1px solid rgba(127,127,127,.2);"
     f"border-radius:4px;background:rgba(127,127,127,.07);color:inherit;{_MONO}"
