@@ -26,7 +26,7 @@ from lab import Front, chromium, jupyterlab, notebook  # noqa: E402 - found thro
 QUICKSTART = ROOT / "notebooks" / "quickstart.ipynb"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 SECONDS = 300
-MARGIN = 6
+BELOW = 6
 
 
 def cells() -> list[str]:
@@ -45,7 +45,7 @@ def shoot(page: Page, file: Path, first: int, last: int, colours: int) -> None:
     boxes = [page.locator(".jp-Notebook-cell").nth(cell).bounding_box() for cell in (first, last)]
     if boxes[0] is None or boxes[1] is None:
         raise LookupError("the cells are not in view")
-    top, bottom = boxes[0]["y"] - MARGIN, boxes[1]["y"] + boxes[1]["height"] + MARGIN
+    top, bottom = boxes[0]["y"], boxes[1]["y"] + boxes[1]["height"] + BELOW
     panel = page.locator(".jp-NotebookPanel-notebook").bounding_box() or boxes[0]
     clip = {"x": panel["x"], "y": top, "width": panel["width"], "height": bottom - top}
     picture = Image.open(io.BytesIO(page.screenshot(clip=clip)))

@@ -75,7 +75,8 @@ def messages(view: StepView, room: int) -> str:
     elif call.finished:
         parts.append(label("no reply") + block(call.finished.error or "", share, PROSE))
     asked = f"{len(view.step.root_calls)} requests, in the last " if len(view.step.root_calls) > 1 else ""
-    head = row("", dim(f"Messages · {asked}{len(sent)} sent, {len(new)} of them new"), *_figures(call), NO_BAR)
+    fresh = f", {len(new)} of them new" if len(new) < len(sent) else ""
+    head = row("", dim(f"Messages · {asked}{len(sent)} sent{fresh}"), *_figures(call), NO_BAR)
     return details(head, tag("div", "".join(parts), _INDENT))
 
 
