@@ -82,7 +82,8 @@ def _doing(tree: Tree, step: Step | None) -> str:
     if step is None:
         return "starting"
     if step.finished:
-        return "between steps"
+        asked = [call for call in step.root_calls[-1:] if call.started.seq > step.finished.seq and not call.finished]
+        return f"{one_line(asked[-1].started.model, 40)} is reading the output" if asked else "between steps"
     if step.started is None:
         return _writing(tree, step)
     children = [node for node in tree.runs.values() if node.started.parent is not None and node.finished is None]
