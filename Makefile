@@ -3,12 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := rlm.py rlm_kernel tests benchmarks notebooks
+CODE := rlm.py rlm_kernel tests benchmarks notebooks docs
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit test-matrix bench clean browser
+.PHONY: help demo test check lint types unit test-matrix bench clean browser images
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -38,6 +38,9 @@ test-matrix: ## kernel, namespace and magics with older releases of ipykernel
 
 bench: $(VENV)/.bench  ## is the local model right? real questions, one after the other
 	$(BIN)/python benchmarks/local_model.py --half dev --out demo/bench-dev.json
+
+images: $(VENV)/.dev browser  ## the picture of the README, anew: a real JupyterLab on the bundled local model
+	$(BIN)/python docs/images/make.py
 
 clean:  ## remove .venv and whatever was built or cached
 	rm -rf $(VENV) .matrix build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import uuid
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
@@ -51,7 +52,12 @@ class Display:
     def _event(self, event: AnyEvent) -> None:
         import threading
 
-        if event.tag in {"step_started", "step_finished"} and threading.current_thread() is threading.main_thread():
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if event.tag == "step_started":
+            self._shown_at = 0.0  # its code may run long, and nothing ticks then
+            self._tick()
+        elif event.tag == "step_finished":
             self._tick()
 
     def _tick(self) -> None:
@@ -59,16 +65,14 @@ class Display:
         if self._quiet or self._run is None or now - self._shown_at < _EVERY:
             return
         self._shown_at = now
-        from rlm_kernel.views.status import status_line
-
-        self._line.show(status_line(self._run.tree().folded, now))
+        self._line.follow(self._run, now)
 
     def _progress(self, text: str, share: float | None) -> None:
         now = time.time()
         if self._quiet or (now - self._shown_at < _EVERY and share not in {0.0, 1.0}):
             return
         self._shown_at = now
-        self._line.show(f"{text} {_bar(share)}" if share is not None else f"{text} ...")
+        self._line.progress(text, share)
 
     def _leaving(self, line: str) -> None:
         self._line.clear()
@@ -78,11 +82,22 @@ class Display:
 class _NotebookLine:
     """A line in the cell's output, behind a display id."""
 
-    def __init__(self) -> None:
-        self._handle: object | None = None
+    def __init__(self, shell: InteractiveShell) -> None:
+        # The cell's own publisher. While a step runs, the shell's takes what is shown for the step's output.
+        self._publisher = shell.display_pub
+        self._id = uuid.uuid4().hex
+        self._shown = False
 
-    def show(self, text: str) -> None:
-        self._put({"text/plain": text, "text/html": _line_html(text)})
+    def follow(self, run: Run, now: float) -> None:
+        from rlm_kernel.views.status import status_html, status_line
+
+        tree = run.tree().folded
+        self._put({"text/plain": status_line(tree, now), "text/html": status_html(tree, now)})
+
+    def progress(self, text: str, share: float | None) -> None:
+        from rlm_kernel.views.status import progress_html, progress_line
+
+        self._put({"text/plain": progress_line(text, share), "text/html": progress_html(text, share)})
 
     def finish(self, run: Run) -> None:
         from rlm_kernel.views.bundle import bundle
@@ -90,16 +105,12 @@ class _NotebookLine:
         self._put(bundle(run.tree().folded))
 
     def clear(self) -> None:
-        if self._handle is not None:
+        if self._shown:
             self._put({"text/plain": "", "text/html": ""})
 
     def _put(self, data: dict[str, object]) -> None:
-        from IPython.display import DisplayHandle, display
-
-        if isinstance(self._handle, DisplayHandle):
-            self._handle.update(data, raw=True)  # type: ignore[no-untyped-call]  # IPython's
-        else:
-            self._handle = display(data, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython's
+        self._publisher.publish(data, {}, transient={"display_id": self._id}, update=self._shown)
+        self._shown = True
 
 
 class _TerminalLine:
@@ -109,7 +120,17 @@ class _TerminalLine:
         self._stream = stream
         self._live = stream.isatty()
 
-    def show(self, text: str) -> None:
+    def follow(self, run: Run, now: float) -> None:
+        from rlm_kernel.views.status import status_line
+
+        self._show(status_line(run.tree().folded, now))
+
+    def progress(self, text: str, share: float | None) -> None:
+        from rlm_kernel.views.status import progress_line
+
+        self._show(progress_line(text, share))
+
+    def _show(self, text: str) -> None:
         if self._live:
             import shutil
 
@@ -135,19 +156,8 @@ def show(shell: InteractiveShell, run: Run) -> None:
 
 
 def _line_in(shell: InteractiveShell) -> _NotebookLine | _TerminalLine:
-    return _NotebookLine() if _is_notebook(shell) else _TerminalLine(sys.stderr)
+    return _NotebookLine(shell) if _is_notebook(shell) else _TerminalLine(sys.stderr)
 
 
 def _is_notebook(shell: InteractiveShell) -> bool:
     return getattr(shell, "kernel", None) is not None
-
-
-def _bar(share: float) -> str:
-    full = int(share * 20)
-    return f"[{'#' * full}{'.' * (20 - full)}] {share:4.0%}"
-
-
-def _line_html(text: str) -> str:
-    import html
-
-    return f'<pre style="margin:0;opacity:.8">{html.escape(text)}</pre>'

@@ -31,8 +31,12 @@ class RLMError(Exception):
     """Anything that goes wrong in this package."""
 
     def _render_traceback_(self) -> Sequence[str]:
-        """IPython's own protocol: the lines that stand for the traceback."""
-        return [f"{type(self).__name__}: {self}"]
+        """IPython's own protocol: the lines that stand for the traceback.
+
+        A server's words may be among them: what could steer a terminal, or begin a line of its own, is written out.
+        """
+        words = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(self))
+        return [f"{type(self).__name__}: {words}"]
 
 
 class ConfigError(RLMError, ValueError):

@@ -286,11 +286,13 @@ class Run:
         return self._tree.runs[self.id]
 
     def __repr__(self) -> str:
+        from rlm_kernel.views.words import count
+
         usage = self.usage
         said = (
             f"answer={text_of(self.answer, 80)!r}" if self._ending and self._ending.has_value else f"error={self.error}"
         )
-        used = f"{len(self.steps)} steps, {usage.calls} calls, {usage.tokens:,} tokens"
+        used = f"{count(len(self.steps), 'step')}, {count(usage.calls, 'call')}, {usage.tokens:,} tokens"
         return f"<Run {self.id} {self.status}: {used}, {said}>"
 
 

@@ -7,8 +7,10 @@ from rlm_kernel.views.cut import one_line
 from rlm_kernel.views.html_step import Pictures, step_body
 from rlm_kernel.views.markup import (
     AMBER,
+    FRAME,
     INKS,
     LINE,
+    MONO,
     PROSE,
     RED,
     VIOLET,
@@ -17,10 +19,14 @@ from rlm_kernel.views.markup import (
     details,
     dim,
     escaped,
+    figure,
     fitted,
+    heading,
     mark,
+    pill,
     row,
     tag,
+    totals,
 )
 from rlm_kernel.views.outline import Gap, RunView, StepView, outline, pick
 from rlm_kernel.views.words import count, duration, short
@@ -37,10 +43,8 @@ _MOST_STEPS = 120
 _CHILDREN = 20
 _CHILD_ROW = 2_500
 _QUESTION = 110
-_FRAME = (
-    "max-width:1120px;padding:6px 12px 8px;border:1px solid rgba(127,127,127,.3);border-radius:6px;font-size:13px;"
-    "line-height:1.55;font-family:var(--jp-ui-font-family,system-ui,sans-serif);color:var(--jp-content-font-color1,inherit)"
-)
+_SHORT = 100
+"""An answer of this length stands beside its heading."""
 _INDENT = "margin-left:18px"
 
 
@@ -52,9 +56,9 @@ def render(tree: Tree, run: str | None = None) -> str:
         run: the run to show; the root run and all under it if None.
     """
     if not tree.runs:
-        return tag("div", "no run yet", _FRAME)
+        return tag("div", "no run yet", FRAME)
     view = outline(tree, run)
-    return tag("div", _Page().run(view, TEXT_ROOM, opened=True), _FRAME)
+    return tag("div", _Page().run(view, TEXT_ROOM, opened=True), FRAME)
 
 
 class _Page:
@@ -116,8 +120,7 @@ def _title(view: RunView) -> str:
     started = view.node.started
     question = escaped(one_line(started.question, _QUESTION)) or "no question"
     if started.parent is None:
-        lead = tag("b", f"{mark(view.state)} {tag('span', view.word, INKS[view.state].text)}")
-        return row(lead, tag("b", question))
+        return heading(pill(view.state, view.word), question)
     return _child_row(view, (view.began, max(view.seconds, 1e-6)))
 
 
@@ -142,8 +145,9 @@ def _step_row(view: StepView, span: tuple[float, float]) -> str:
     if view.failed_calls:
         calls += tag("span", f" · {view.failed_calls:,} failed", RED.text)
     runs = f" {dim('· ' + count(len(view.children), 'child run'))}" if view.children else ""
-    final = f" {dim('· FINAL')}" if view.final else ""
-    title = f"{escaped(view.title)}{calls}{runs}{final}"
+    words = escaped(view.title)
+    final = f" {dim('· FINAL')}" if view.final and not view.title.startswith("FINAL") else ""
+    title = f"{tag('span', words, MONO) if view.quotes else words}{calls}{runs}{final}"
     place = bar((view.began - start) / length, view.seconds / length, INKS[view.state])
     number = tag("span", str(view.step.number), "opacity:.7") if view.step.number else ""
     return row(f"{mark(view.state)} {number}", title, short(view.usage.tokens), duration(view.seconds), place)
@@ -159,17 +163,16 @@ def _figures(view: RunView) -> str:
     steps = sum(step.step.number > 0 for step in view.steps)
     figures = [
         models,
-        _figure(f"{steps:,}", _of(limits.get("steps"), "step" if steps == 1 else "steps")),
-        _figure(f"{usage.calls:,}", _of(limits.get("calls"), "call" if usage.calls == 1 else "calls")),
-        _figure(short(usage.tokens), _token_parts(view)),
-        _figure(
+        figure(f"{steps:,}", _of(limits.get("steps"), steps, "step")),
+        figure(f"{usage.calls:,}", _of(limits.get("calls"), usage.calls, "call")),
+        figure(short(usage.tokens), _token_parts(view)),
+        figure(
             duration(view.seconds), "" if limits.get("seconds") is None else f"of {duration(limits['seconds'] or 0)}"
         ),
     ]
     if view.runs:
-        figures.append(_figure(f"{view.runs:,}", "child run" if view.runs == 1 else "child runs"))
-    cells = " ".join(tag("span", figure, "margin-right:14px;white-space:nowrap") for figure in figures)
-    return tag("div", cells, "font-size:12px;font-variant-numeric:tabular-nums;margin:2px 0 4px")
+        figures.append(figure(f"{view.runs:,}", "child run" if view.runs == 1 else "child runs"))
+    return totals(figures)
 
 
 def _token_parts(view: RunView) -> str:
@@ -180,12 +183,10 @@ def _token_parts(view: RunView) -> str:
     return f"tokens · {short(usage.input_tokens)} in{cached}, {short(usage.output_tokens)} out"
 
 
-def _figure(number: str, unit: str) -> str:
-    return f"{tag('b', number)} {dim(unit)}"
-
-
-def _of(limit: float | None, unit: str) -> str:
-    return unit if limit is None else f"of {limit:,.0f} {unit}"
+def _of(limit: float | None, number: int, unit: str) -> str:
+    if limit is None:
+        return unit if number == 1 else f"{unit}s"
+    return f"of {count(round(limit), unit)}"
 
 
 def _contexts(view: RunView) -> str:
@@ -196,7 +197,11 @@ def _contexts(view: RunView) -> str:
     hidden = len(view.node.started.contexts) - len(names)
     if hidden:
         names.append(f"and {hidden:,} more")
-    return tag("div", dim("About ") + " · ".join(names), "font-size:12px;margin:0 0 4px") if names else ""
+    return (
+        tag("div", dim("About ") + " · ".join(names), "font-size:12px;margin:0 0 6px;overflow-wrap:anywhere")
+        if names
+        else ""
+    )
 
 
 def _question(view: RunView, room: int) -> str:
@@ -219,7 +224,7 @@ def _said(view: RunView, room: int) -> str:
     lines += [tag("div", f"! {fitted(note.text, min(500, room // 20))}", AMBER.text) for note in warnings[:10]]
     if len(warnings) > 10:  # noqa: PLR2004 - as many as are listed
         lines.append(tag("div", f"! and {count(len(warnings) - 10, 'more warning')}", AMBER.text))
-    return "".join(lines)
+    return tag("div", "".join(lines), "margin:0 0 6px") if lines else ""
 
 
 def _answer(view: RunView, room: int) -> str:
@@ -231,5 +236,9 @@ def _answer(view: RunView, room: int) -> str:
         tag("div", fitted(note.text, min(500, room // 20)), "font-size:12px;opacity:.8")
         for note in view.said("remark")[:10]
     ]
-    head = tag("div", tag("b", "Answer") + dim(source), f"margin:8px 0 0;border-top:1px solid {LINE};padding:6px 0 0")
-    return head + block(finished.answer, min(room, 12_000), PROSE) + "".join(remarks)
+    above = f"margin:8px 0 0;border-top:1px solid {LINE};padding:7px 0 0"
+    name = tag("b", "Answer")
+    if len(finished.answer) <= _SHORT and "\n" not in finished.answer:
+        value = tag("span", escaped(finished.answer), f"margin-left:12px;{MONO};font-size:13px")
+        return tag("div", f"{name} {value}{dim(source)}", above) + "".join(remarks)
+    return tag("div", name + dim(source), above) + block(finished.answer, min(room, 12_000), PROSE) + "".join(remarks)

@@ -31,6 +31,7 @@ _TEXT = 600
 _CALL_ROW = 1_100
 """Room that the row of a call needs, texts apart."""
 _REASONS = 3
+_REQUESTS = 4
 _INDENT = "margin-left:18px"
 
 
@@ -58,12 +59,22 @@ def sub_calls(groups: tuple[CallGroup, ...], room: int, span: tuple[float, float
 
 
 def messages(view: StepView, room: int) -> str:
-    """What was sent to the root in this step and what it replied, closed."""
-    if not view.step.root_calls or room < _CALL_ROW:
-        return ""
-    call = view.step.root_calls[-1]
+    """What was sent to the root in this step and what it replied, closed; a row for each request."""
+    calls = view.step.root_calls[-_REQUESTS:]
+    hidden = len(view.step.root_calls) - len(calls)
+    parts = [label(f"{count(hidden, 'earlier request')} left out")] if hidden else []
+    for index, call in enumerate(calls):
+        share = room // (len(calls) - index)
+        if share < _CALL_ROW:
+            break
+        parts.append(_request(view, call, share))
+        room -= len(parts[-1])
+    return "".join(parts)
+
+
+def _request(view: StepView, call: Call, room: int) -> str:
     sent = call.started.request.messages
-    new = new_messages(view)
+    new = new_messages(view, call)
     share = room // (len(new[-4:]) + 2) - 200
     parts = [label(f"{count(len(new) - 4, 'earlier new message')} left out")] if len(new) > 4 else []  # noqa: PLR2004
     parts += [label(escaped(message.role)) + block(message.content, share, PROSE) for message in new[-4:]]
@@ -74,8 +85,8 @@ def messages(view: StepView, room: int) -> str:
             parts.append(label("its thinking, as the server gave it") + block(reply.reasoning, share, PROSE))
     elif call.finished:
         parts.append(label("no reply") + block(call.finished.error or "", share, PROSE))
-    asked = f"{len(view.step.root_calls)} requests, the last with " if len(view.step.root_calls) > 1 else ""
-    head = row("", dim(f"Messages · {asked}{count(len(sent), 'message')}, {len(new)} new"), *_figures(call), NO_BAR)
+    fresh = f", {len(new)} of them new" if len(new) < len(sent) else ""
+    head = row("", dim(f"Messages · {len(sent)} sent{fresh}"), *_figures(call), NO_BAR)
     return details(head, tag("div", "".join(parts), _INDENT))
 
 

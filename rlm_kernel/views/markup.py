@@ -11,6 +11,7 @@ import base64
 import binascii
 import html
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rlm_kernel.views.cut import head_tail
@@ -43,11 +44,16 @@ class Ink:
 
 GREEN = Ink("#2c8f41", "--jp-success-color1")
 RED = Ink("#e53d39", "--jp-error-color1")
-AMBER = Ink("#bd6810", "--jp-warn-color1")
+AMBER = Ink("#bd6810")  # JupyterLab's own is too pale for text on white
 BLUE = Ink("#1c7ed6", "--jp-brand-color1")
 VIOLET = Ink("#9065d8")
 GREY = Ink("#808080")
-LINE = "rgba(127,127,127,.3)"
+LINE = "rgba(127,127,127,.28)"
+FRAME = (
+    f"max-width:1120px;padding:8px 12px;border:1px solid {LINE};border-radius:6px;font-size:13px;line-height:1.55;"
+    "font-family:var(--jp-ui-font-family,system-ui,sans-serif);color:var(--jp-content-font-color1,inherit)"
+)
+"""Around a whole view."""
 
 INKS: dict[State, Ink] = {
     "running": BLUE,
@@ -59,25 +65,29 @@ INKS: dict[State, Ink] = {
     "unfinished": GREY,
 }
 
-_MONO = "font-family:var(--jp-code-font-family,monospace);font-size:12px;line-height:1.5"
+_MONO = "font-family:monospace;font-family:var(--jp-code-font-family,monospace);font-size:12px;line-height:1.5"
 _BLOCK = (
-    f"margin:2px 0 8px;padding:6px 10px;max-height:360px;overflow:auto;border-radius:4px;"
-    f"background:rgba(127,127,127,.09);color:inherit;{_MONO}"
+    f"margin:3px 0 8px;padding:7px 10px;max-height:360px;overflow:auto;border:1px solid rgba(127,127,127,.2);"
+    f"border-radius:4px;background:rgba(127,127,127,.07);color:inherit;{_MONO}"
 )
+MONO = f"{_MONO};overflow-wrap:anywhere"
+"""Code within a line."""
 PRE = f"{_BLOCK};white-space:pre"
 """Code and output: what is aligned stays aligned, long lines scroll."""
-PROSE = f"{_BLOCK};white-space:pre-wrap;overflow-wrap:anywhere"
+PROSE = f"{_BLOCK};white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal"
 """Prompts and replies: long lines wrap."""
 
 _SMALLEST = 200
 _FIGURE = "text-align:right;opacity:.75;font-size:12px"
 _GROUND = (
-    "display:inline-block;vertical-align:middle;width:64px;height:4px;border-radius:2px;"  # the bar's whole time
+    "display:inline-block;vertical-align:middle;width:64px;max-width:100%;height:4px;border-radius:2px;"
     "background:rgba(127,127,127,.18)"
 )
+# Two widths: a front end that knows no calc() keeps the first.
+_ROW = "display:inline-flex;width:94%;width:calc(100% - 1.4em);gap:8px;vertical-align:top"
 _FIGURES = ("tokens", "time", "")
-_BAR = 2
-"""Where a row's figures hold the bar, which has its own width."""
+_WIDTHS = ("flex:none;min-width:3.2em", "flex:none;min-width:4em", "flex:none;width:12%;max-width:64px")
+"""The bar gives way on a narrow page, in every row alike."""
 _IMAGE_TYPES = ("image/png", "image/jpeg")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
@@ -132,17 +142,38 @@ def mark(state: State) -> str:
     return tag("span", MARKS[state], f"{INKS[state].text};font-weight:600", title=state)
 
 
+def pill(state: State, words: str) -> str:
+    """The state of a run, in words. `words` is HTML already."""
+    style = "flex:none;border:1px solid;border-radius:10px;padding:0 8px;font-size:11px;line-height:18px"
+    return tag("span", f"{MARKS[state]} {words}", f"{style};{INKS[state].text}")
+
+
+def heading(lead: str, title: str) -> str:
+    """The first line of a view; a long title wraps. Both are HTML already."""
+    name = tag("b", title, "flex:1;min-width:0;overflow-wrap:anywhere")
+    return tag("span", f"{lead} {name}", f"{_ROW};align-items:flex-start")
+
+
+def totals(figures: Iterable[str]) -> str:
+    """Figures in a line, which breaks between them. All are HTML already."""
+    cells = " ".join(tag("span", figure, "margin-right:16px;white-space:nowrap") for figure in figures)
+    return tag("div", cells, "font-size:12px;font-variant-numeric:tabular-nums;margin:4px 0 2px")
+
+
+def figure(number: str, unit: str) -> str:
+    """One figure and what it counts. `number` and `unit` are HTML already."""
+    return f"{tag('b', number)} {dim(unit)}"
+
+
 def row(lead: str, title: str, *figures: str) -> str:
     """One line of the tree: a title that gives way; tokens, time and bar at the right. All are HTML already."""
     cells = " ".join(
-        tag("span", figure, f"flex:none;min-width:{0 if index == _BAR else 4.6}em;{_FIGURE}", title=_FIGURES[index])
+        tag("span", figure, f"{_WIDTHS[index]};{_FIGURE}", title=_FIGURES[index])
         for index, figure in enumerate(figures)
     )
     # The spaces matter where styles are stripped: the columns then read as words of one sentence.
     name = tag("span", title, "flex:1;min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap")
-    # Two widths: a front end that knows no calc() keeps the first.
-    style = "display:inline-flex;width:94%;width:calc(100% - 1.4em);gap:8px;align-items:center;vertical-align:bottom"
-    return tag("span", f"{lead} {name} {cells}", f"{style};font-variant-numeric:tabular-nums")
+    return tag("span", f"{lead} {name} {cells}", f"{_ROW};align-items:center;font-variant-numeric:tabular-nums")
 
 
 def bar(begin: float, width: float, ink: Ink) -> str:
@@ -153,7 +184,12 @@ def bar(begin: float, width: float, ink: Ink) -> str:
     return tag("span", tag("span", "", filled), _GROUND)
 
 
-NO_BAR = tag("span", "", "display:inline-block;width:64px")
+def meter(share: float) -> str:
+    """How far something is, from 0 to 1."""
+    return bar(0.0, share, BLUE)
+
+
+NO_BAR = tag("span", "", "display:inline-block;width:64px;max-width:100%")
 """Keeps the place of a bar in a row that has none."""
 
 

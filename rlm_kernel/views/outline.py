@@ -55,6 +55,8 @@ class StepView:
 
     step: Step
     title: str
+    quotes: bool
+    """True if the title is a line of the code, not words about it."""
     state: State
     began: float
     ended: float
@@ -62,12 +64,12 @@ class StepView:
     """Its root calls, its sub-calls and everything that its child runs used."""
     groups: tuple[CallGroup, ...]
     children: tuple[RunView, ...]
-    earlier: tuple[Message, ...]
-    """The messages of the root call before this step's: what they share with it is not new."""
+    earlier: tuple[tuple[Message, ...], ...]
+    """The messages of the root calls of the step before: what this step's share with them is not new."""
 
     @property
     def seconds(self) -> float:
-        """From the first request of the step to the end of its code."""
+        """From the first request of the step to the end of its code, or of a request about what it printed."""
         return self.ended - self.began
 
     @property
@@ -145,30 +147,40 @@ def pick(steps: Sequence[StepView], most: int) -> list[StepView | Gap]:
     return _with_gaps(steps, wanted)
 
 
-def new_messages(view: StepView) -> tuple[Message, ...]:
-    """The messages that went to the root in this step and had not gone to it in the call before."""
-    if not view.step.root_calls:
-        return ()
-    sent = view.step.root_calls[-1].started.request.messages
-    same = 0
-    for ours, theirs in zip(sent, view.earlier, strict=False):
+def new_messages(view: StepView, call: Call) -> tuple[Message, ...]:
+    """The messages that went to the root in this call and had not gone to it in a call before."""
+    sent = call.started.request.messages
+    ours = view.step.root_calls
+    before = (*view.earlier, *(other.started.request.messages for other in ours[: ours.index(call)]))
+    return sent[max((_shared(sent, other) for other in before), default=0) :]
+
+
+def _shared(sent: Sequence[Message], before: Sequence[Message]) -> int:
+    """How many messages both begin with."""
+    for number, (ours, theirs) in enumerate(zip(sent, before, strict=False)):
         if ours is not theirs and ours != theirs:
-            break
-        same += 1
-    return sent[same:]
+            return number
+    return min(len(sent), len(before))
 
 
 def title_of(code: str) -> str:
     """The first meaningful words of a piece of code: its leading comment, else its first real line."""
+    if said := _comment(code):
+        return one_line(said, _TITLE)
     lines = code[:4000].splitlines()
-    for line in lines:
-        bare = line.strip()
-        if bare.startswith("#") and bare.strip("#!-= "):
-            return one_line(bare.strip("#!-= "), _TITLE)
-        if bare and not bare.startswith("#"):
-            break
     real = (line for line in lines if not _PLAIN.match(line))
     return one_line(next(real, next((line for line in lines if line.strip()), "")), _TITLE) or "no code"
+
+
+def _comment(code: str) -> str:
+    """The comment that a piece of code begins with; empty if it does not."""
+    for line in code[:4000].splitlines():
+        bare = line.strip()
+        if bare.startswith("#") and bare.strip("#!-= "):
+            return bare.strip("#!-= ")
+        if bare and not bare.startswith("#"):
+            break
+    return ""
 
 
 class _Outliner:
@@ -185,13 +197,13 @@ class _Outliner:
         ordered = sorted(node.steps, key=lambda step: step.number)
         children = self._by_step(node, ordered, depth) if depth < _DEEPEST else {}
         steps: list[StepView] = []
-        earlier: tuple[Message, ...] = ()
+        earlier: tuple[tuple[Message, ...], ...] = ()
         for index, step in enumerate(ordered):
             if _holds_more_than_words_for_the_end(step):
                 state = _step_state(node, step, last=index == len(ordered) - 1)
                 steps.append(self._step(step, state, children.get(index, []), earlier))
             if step.root_calls:
-                earlier = step.root_calls[-1].started.request.messages
+                earlier = tuple(call.started.request.messages for call in step.root_calls)
         below = [child for group in children.values() for child in group]
         return RunView(
             node=node,
@@ -216,12 +228,15 @@ class _Outliner:
             found.setdefault(index, []).append(self.run(child, depth + 1))
         return found
 
-    def _step(self, step: Step, state: State, children: list[RunView], earlier: tuple[Message, ...]) -> StepView:
+    def _step(
+        self, step: Step, state: State, children: list[RunView], earlier: tuple[tuple[Message, ...], ...]
+    ) -> StepView:
         began, ended = self._span(step, state)
         calls = [*step.root_calls, *step.sub_calls]
         return StepView(
             step=step,
             title=_step_title(step, state),
+            quotes=bool(step.started and not _comment(step.started.code)),
             state=state,
             began=began,
             ended=ended,
@@ -238,8 +253,8 @@ class _Outliner:
         if state == "running":
             return began, max(self._now, began)
         ends = [call.finished.at for call in (*step.root_calls, *step.sub_calls) if call.finished]
-        ended = step.finished.at if step.finished else max(ends, default=began)
-        return began, max(ended, began)
+        # A root call may follow the code: one that reads what was printed.
+        return began, max([began, *ends, *([step.finished.at] if step.finished else [])])
 
     def _groups(self, step: Step, open_state: State) -> Iterable[CallGroup]:
         batches: dict[int, list[Call]] = {}

@@ -7,11 +7,12 @@ import re
 from rlm_kernel.trajectory.events import CallFinished
 from rlm_kernel.trajectory.tree import Node, Step, Tree
 from rlm_kernel.views.cut import clip, one_line
-from rlm_kernel.views.markup import INKS, dim, escaped, mark, tag
+from rlm_kernel.views.markup import FRAME, dim, escaped, figure, heading, meter, pill, tag, totals
 from rlm_kernel.views.words import MARKS, count, duration, short, status_word
 
 _CALLS = re.compile(r"\b(llm_query_batched|llm_map|llm_query_async|llm_query)\s*\(")
-_QUESTION = 80
+_QUESTION = 110
+_BAR = 20
 
 
 def status_line(tree: Tree, now: float, *, width: int = 100) -> str:
@@ -25,7 +26,8 @@ def status_line(tree: Tree, now: float, *, width: int = 100) -> str:
     if not tree.runs:
         return clip("starting", width)
     sign = f"{MARKS[tree.root.status]} " if tree.root.finished else ""
-    return clip(sign + " · ".join(_parts(tree, now)), width)
+    used = [f"{number} {unit}".rstrip() for number, unit in _used(tree, now)]
+    return clip(sign + " · ".join([*_where(tree), *used]), width)
 
 
 def status_html(tree: Tree, now: float) -> str:
@@ -33,22 +35,46 @@ def status_html(tree: Tree, now: float) -> str:
     if not tree.runs:
         return tag("div", dim("starting"))
     status = tree.root.status
-    question = tag("b", escaped(one_line(tree.root.started.question, _QUESTION)))
-    line = tag("span", escaped(" · ".join(_parts(tree, now))), "opacity:.7;font-variant-numeric:tabular-nums")
-    style = f"font-size:13px;border-left:2px solid {INKS[status].plain};padding:0 0 0 8px"
-    return tag("div", f"{mark(status)} {question}<br>{line}", style)
+    where, figures = _where(tree), _used(tree, now)
+    title = heading(pill(status, escaped(where[0])), escaped(one_line(tree.root.started.question, _QUESTION)))
+    doing = [dim(escaped(" · ".join(where[1:])))] if where[1:] else []
+    return tag("div", title + totals([*doing, *(figure(*pair) for pair in figures)]), FRAME)
 
 
-def _parts(tree: Tree, now: float) -> list[str]:
-    root, used = tree.root, tree.usage
-    step = max(root.steps, key=lambda step: step.number, default=None)
-    end = root.finished.at if root.finished else now
+def progress_line(text: str, share: float | None) -> str:
+    """How far something is that a run waits for: ``loading the model [#####...............]  25%``."""
+    if share is None:
+        return f"{one_line(text, _QUESTION)} ..."
+    full = int(min(max(share, 0.0), 1.0) * _BAR)
+    return f"{one_line(text, _QUESTION)} [{'#' * full}{'.' * (_BAR - full)}] {share:4.0%}"
+
+
+def progress_html(text: str, share: float | None) -> str:
+    """The same as HTML."""
+    words = tag("span", escaped(one_line(text, _QUESTION)), "margin:0 8px")
+    done = "" if share is None else f"{meter(share)} {tag('b', f'{share:.0%}', 'margin-left:8px')}"
+    return tag("div", f"{pill('running', 'local model')}{words}{done}", FRAME)
+
+
+def _where(tree: Tree) -> list[str]:
+    """The step, and what goes on in it; the state and the number of steps once the run is over."""
+    root = tree.root
+    step = _newest(tree)
     if root.finished:
-        where = [status_word(root.status), count(step.number if step else 0, "step")]
-    else:
-        where = [f"step {step.number}"] if step and step.number else []
-        where.append(_doing(tree, step))
-    return [*where, count(used.calls, "call"), f"{short(used.tokens)} tokens", duration(end - root.started.at)]
+        return [status_word(root.status), count(step.number if step else 0, "step")]
+    return [*([f"step {step.number}"] if step and step.number else []), _doing(tree, step)]
+
+
+def _used(tree: Tree, now: float) -> list[tuple[str, str]]:
+    """Figures and their units."""
+    used = tree.usage
+    end = tree.root.finished.at if tree.root.finished else now
+    calls = ("1", "call") if used.calls == 1 else (f"{used.calls:,}", "calls")
+    return [calls, (short(used.tokens), "tokens"), (duration(end - tree.root.started.at), "")]
+
+
+def _newest(tree: Tree) -> Step | None:
+    return max(tree.root.steps, key=lambda step: step.number, default=None)
 
 
 def _doing(tree: Tree, step: Step | None) -> str:
@@ -56,7 +82,8 @@ def _doing(tree: Tree, step: Step | None) -> str:
     if step is None:
         return "starting"
     if step.finished:
-        return "between steps"
+        asked = [call for call in step.root_calls[-1:] if call.started.seq > step.finished.seq and not call.finished]
+        return f"{one_line(asked[-1].started.model, 40)} is reading the output" if asked else "between steps"
     if step.started is None:
         return _writing(tree, step)
     children = [node for node in tree.runs.values() if node.started.parent is not None and node.finished is None]

@@ -131,7 +131,7 @@ class _Writer:
 
     def _step(self, view: StepView, room: int) -> list[_Line]:
         number = f"{view.step.number} " if view.step.number else ""
-        final = " · FINAL" if view.final else ""
+        final = " · FINAL" if view.final and not view.title.startswith("FINAL") else ""
         style = _STATE_STYLES.get(view.state, "head")
         figures = f"{short(view.usage.tokens):>5} {duration(view.seconds):>8}"
         head = _Line(f"{MARKS[view.state]} {number}{visible(view.title)}{final}", style, figures)
@@ -179,8 +179,11 @@ class _Writer:
         if finished is None or not finished.answer:
             return []
         source = " (taken from the evidence after a limit, not given by FINAL)" if finished.extracted else ""
-        lines = [_Line(f"Answer{source}", "head")]
-        lines += [_Line(text, branches="  ") for text in self._wrapped(finished.answer, _ANSWER_LINES)]
+        told = self._wrapped(finished.answer, _ANSWER_LINES)
+        if len(told) == 1 and not source:
+            lines = [_Line(told[0], branches="Answer  ")]
+        else:
+            lines = [_Line(f"Answer{source}", "head"), *(_Line(text, branches="  ") for text in told)]
         return lines + [
             _Line(f"  {text}", "dim") for note in view.said("remark")[:5] for text in self._wrapped(note.text, 3)
         ]
@@ -189,7 +192,7 @@ class _Writer:
         """The text in lines that fit, at most `most` of them."""
         lines: list[str] = []
         for line in visible(head_tail(text, most * self._width).text).split("\n"):
-            columns = self._width - 12 if line.isascii() else (self._width - 12) // 2
+            columns = (self._width - 12) // (1 if cells(line) <= len(line) else 2)
             lines += textwrap.wrap(line, columns, replace_whitespace=False, drop_whitespace=False) or [""]
         return [*lines[: most - 1], "…"] if len(lines) > most else lines
 

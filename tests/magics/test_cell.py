@@ -1,8 +1,11 @@
 """``%%rlm`` in a real shell."""
 
+import json
+
 import pytest
 
 import rlm_kernel as rlm
+from rlm_kernel.testing import Fault
 
 
 def test_the_answer_is_the_cells_value(shell, model, cell):
@@ -93,6 +96,19 @@ def test_a_run_that_is_not_done_is_a_one_line_error_and_leaves_out_untouched(she
     assert run.status == "limit"
     assert run.extracted
     assert len(run.steps) == 1
+
+
+def test_what_a_server_says_cannot_steer_the_terminal(shell, model, cell):
+    """Escape codes, line ends and unseen marks of an error's text are written out, in the tree and in the error."""
+    server = model()
+    server.faults = [Fault(status=404, text=json.dumps({"error": {"message": "no \x1b[2J\x07\u202e\rmodel"}}))]
+
+    result = cell("%%rlm\nGo.")
+
+    assert isinstance(result.error_in_exec, rlm.RunNotDone)
+    assert "model" in result.printed
+    assert not set(result.printed) & set("\x1b\x07\u202e\r")
+    assert result.printed.splitlines()[-1].startswith("RunNotDone: the run ended as failed: ")
 
 
 def test_the_users_names_stay_theirs(shell, model, cell):

@@ -24,6 +24,9 @@ class Ran:
     ename: str = ""
     result: str = ""
     displays: list[dict] = field(default_factory=list)
+    """The last state of each display."""
+    lines: list[str] = field(default_factory=list)
+    """The text of every state of every display, in order."""
     stdout: str = ""
     seconds: float = 0.0
 
@@ -48,6 +51,7 @@ class Kernel:
                 ran.stdout += content["text"]
             elif kind in {"display_data", "update_display_data"}:
                 displays[content.get("transient", {}).get("display_id", len(displays))] = content["data"]
+                ran.lines.append(content["data"]["text/plain"])
             elif kind == "execute_result":
                 ran.result = content["data"]["text/plain"]
             elif kind == "error":

@@ -2,6 +2,8 @@
 
 import time
 
+from rlm_kernel.testing import ScriptedModel
+
 MIME = "application/vnd.rlm.run+json"
 
 
@@ -20,6 +22,23 @@ def test_the_answer_is_shown_and_a_static_tree_stays(kernel, model):
     assert "What is their sum?" in bundle["text/html"]
     assert "<script" not in bundle["text/html"]
     assert kernel.run("total, _").result == "(6, 6)"
+
+
+def test_the_status_line_goes_on_while_a_step_runs_and_stays_out_of_its_output(kernel, model):
+    """What a step waits for is said in the cell, never in the output that the model reads."""
+    server = model()
+    code = "```python\nimport time\ntime.sleep(0.5)\nprint('here')\nprint(llm_query('anyone?'))\n```"
+    server.model = ScriptedModel([code, "you", "```python\nFINAL('en' + 'd')\n```"], latency=0.5)
+
+    ran = kernel.run("%%rlm\nGo.")
+
+    lines = [line for line in ran.lines if line.startswith("step 1 · running")]
+    assert lines[0].startswith("step 1 · running code · 1 call · ")
+    assert any(line.startswith("step 1 · running llm_query · ") for line in lines)
+    kernel.run("run = %rlm last")
+    assert kernel.run("run.steps[0].output").result == repr("here\nyou")
+    assert kernel.run("run.steps[0].rich").result == "()"
+    assert not any("running" in message["content"] for message in server.requests[-1].body["messages"][-1:])
 
 
 def test_a_figure_is_kept_with_its_step_and_does_not_leak(kernel, model):

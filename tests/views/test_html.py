@@ -160,6 +160,20 @@ def test_only_new_messages_are_repeated():
     assert text.count("Output of step 1.") == 2
 
 
+def test_every_request_of_a_step_is_there_also_one_that_follows_its_code():
+    """A request that reads what the code printed has its own row, and the step lasts until it is answered."""
+    recorder = Recorder()
+    run = recorder.run("q")
+    run.step(1, "print(search(text, 'gate'))", "the gate is 4417-B")
+    run.ask(1, "the reading", seconds=40.0)
+    run.end("done", "4417-B")
+    text = Page(html.render(recorder.tree)).text
+    assert "Messages · 2 sent" in text
+    assert "Messages · 4 sent, 2 of them new" in text
+    assert "the reading" in text
+    assert text.index("41 s") < text.index("Messages")
+
+
 @pytest.mark.parametrize(
     "text", ["<&>" * 2000, "\u202e" * 5000, "x" * 5_000_000, "a b\n" * 3000, '"""' + "'\\" * 4000], ids=len
 )

@@ -42,6 +42,8 @@ def test_the_line_follows_the_run():
     child.end("done")
     run.output(1)
     assert status_line(recorder.tree, START).startswith("step 1 · between steps")
+    run.ask(1, None)
+    assert status_line(recorder.tree, START).startswith("step 1 · gpt-5 is reading the output")
     run.end("limit")
     assert status_line(recorder.tree, START + 99).startswith("▲ stopped at a limit · 1 step · 0 calls")
 

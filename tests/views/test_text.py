@@ -98,3 +98,19 @@ def test_show_prints_the_same_words_through_rich(monkeypatch):
     assert "\x1b[" in printed
     plain = [line.rstrip() for line in re.sub(r"\x1b\[[\d;]*m", "", printed).rstrip("\n").split("\n")]
     assert plain == text.render(recorder.tree).split("\n")
+
+
+def test_a_short_answer_stands_in_its_line():
+    """A heading over one word would be waste; an extracted answer keeps the heading that says so."""
+    for extracted, line in ((False, "└─ Answer  42"), (True, "     42")):
+        recorder = Recorder()
+        run = recorder.run("q")
+        run.end("limit" if extracted else "done", "42", extracted=extracted)
+        assert text.render(recorder.tree).splitlines()[-1] == line
+
+
+def test_an_answer_that_is_not_ascii_has_the_whole_width():
+    """Only signs that take two columns halve what fits in a line."""
+    recorder = Recorder()
+    recorder.run("q").end("done", "é" * 60)
+    assert "é" * 60 in text.render(recorder.tree)
