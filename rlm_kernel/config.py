@@ -6,6 +6,7 @@ Weakest first: defaults, traitlets configuration (``c.RLM.model`` in ipython_con
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from urllib.parse import urlsplit
@@ -25,6 +26,8 @@ _ENVIRONMENT = {
     "OPENAI_BASE_URL": "base_url",
     "OPENAI_API_KEY": "api_key",
 }
+_MOST_SECONDS = 1e9
+"""Some thirty years: the system's timers take no longer times."""
 _NUMBERS: dict[str, type[int | float]] = {"temperature": float, "seed": int}
 
 
@@ -73,6 +76,14 @@ class Settings:
         return {name: "-" if value is None else str(value) for name, value in rows.items()}
 
 
+def checked_limits(limits: object) -> Limits:
+    """`limits` with its values checked. Raises ConfigError for one that does not fit."""
+    if not isinstance(limits, Limits):
+        raise ConfigError(f"limits are given as Limits(steps=..., calls=...), not as a {type(limits).__name__}")
+    given = {name: value for name in LIMIT_NAMES if (value := getattr(limits, name)) is not None}
+    return replace(limits, **{name: _limit(name, value, "Limits") for name, value in given.items()})  # type: ignore[arg-type]  # as `_limit` checked them
+
+
 LIMIT_NAMES = tuple(item.name for item in fields(Limits))
 SETTING_NAMES = tuple(item.name for item in fields(Settings) if item.name != "limits")
 
@@ -84,7 +95,10 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, object]:
 
 def without_secrets(url: str) -> str:
     """A URL without user, password and query: what may be shown and stored."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(no URL)"
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"
 
@@ -96,9 +110,13 @@ def _value(name: str, value: object, source: str) -> object:
             raise ConfigError(f"{source}: {name} must be a text, not {value!r}")
         return value.strip()
     try:
-        return kind(str(value))
+        number = kind(str(value))
     except ValueError:
-        raise ConfigError(f"{source}: {name} must be a number, not {value!r}") from None
+        number = math.nan
+    if isinstance(number, float) and not 0 <= number < math.inf:
+        what = "a whole number" if kind is int else "a number of 0 or more"
+        raise ConfigError(f"{source}: {name} must be {what}, not {value!r}")
+    return number
 
 
 def _limit(name: str, value: object, source: str) -> float | int | None:
@@ -109,6 +127,7 @@ def _limit(name: str, value: object, source: str) -> float | int | None:
         number = int(str(value)) if whole else float(str(value))
     except ValueError:
         number = 0
-    if number <= 0:
-        raise ConfigError(f"{source}: {name} must be a number above 0 or none, not {value!r}")
+    if not 0 < number <= (number if whole else _MOST_SECONDS):
+        what = "a whole number" if whole else "a number"
+        raise ConfigError(f"{source}: {name} must be {what} above 0, or none for no limit, not {value!r}")
     return number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import keyword
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from rlm_kernel.models.local import Status
     from rlm_kernel.runs import Run
 
-_AT_NAME = re.compile(r"(?<![\w@.`])@([A-Za-z_]\w*)")
+_AT_NAME = re.compile(r"(?<![\w@.`])@([^\W\d]\w*)")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -136,7 +137,7 @@ class RLMMagics:
 
         given = CELL.parse_args(_split(line))
         names = self._contexts(given.names, cell)
-        if given.out is not None and not given.out.isidentifier():
+        if given.out is not None and (not given.out.isidentifier() or keyword.iskeyword(given.out)):
             raise ConfigError(f"-o takes a name that Python can use, not {given.out!r}")
         question = Question(
             text=cell,
@@ -175,7 +176,7 @@ class RLMMagics:
     def _contexts(self, named: Sequence[str], text: str) -> tuple[str, ...]:
         namespace = self._ip.user_ns
         names = dict.fromkeys(name.removeprefix("@") for name in named)
-        for word in _AT_NAME.findall(text):
+        for word in dict.fromkeys(_AT_NAME.findall(text)):
             if word in namespace:
                 names[word] = None
             else:

@@ -20,7 +20,7 @@ def block(code):
 
 def ask(*replies, question="How many?", context=None, **options):
     model = ScriptedModel([block(reply) for reply in replies])
-    return rlm.run(question, context or {}, model=model, **options)
+    return rlm.run(question, {} if context is None else context, model=model, **options)
 
 
 @pytest.fixture
@@ -267,6 +267,15 @@ def test_no_model_at_all_is_one_line_that_names_three_ways_out(monkeypatch):
     ("options", "words"),
     [
         ({"question": "  "}, "no question"),
+        ({"question": 5}, "question is a text"),
+        ({"context": [1, 2]}, "dict of names and values"),
+        ({"context": pd.DataFrame({"a": [1]})}, "dict of names and values"),
+        ({"context": {"class": 1}}, "class"),
+        ({"limits": {"steps": 3}}, "Limits"),
+        ({"limits": rlm.Limits(steps="three")}, "steps must be a whole number"),
+        ({"limits": rlm.Limits(seconds=float("nan"))}, "seconds must be a number"),
+        ({"sub_model": 3}, "a model is a name or a model object"),
+        ({"temperature": float("nan")}, "temperature must be a number"),
         ({"context": {"not a name": 1}}, "not a name"),
         ({"write": ["nope"]}, "nope"),
         ({"pack": "nope"}, "general"),
