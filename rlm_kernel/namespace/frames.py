@@ -105,14 +105,16 @@ class FrameCopies:
 def is_frame(value: object) -> bool:
     """Whether a value is a frame or series of pandas, or a frame of polars; imports neither."""
     pandas = sys.modules.get("pandas")
-    if pandas is not None and hasattr(pandas, "DataFrame") and isinstance(value, pandas.DataFrame | pandas.Series):
+    # The type alone is asked: a proxy's `__class__` may raise anything.
+    kind = type(value)
+    if pandas is not None and hasattr(pandas, "DataFrame") and issubclass(kind, pandas.DataFrame | pandas.Series):
         return True
     return _is_polars(value)
 
 
 def _is_polars(value: object) -> bool:
     polars = sys.modules.get("polars")
-    return polars is not None and isinstance(value, polars.DataFrame)
+    return polars is not None and hasattr(polars, "DataFrame") and issubclass(type(value), polars.DataFrame)
 
 
 def _shallow(value: Any) -> Any:

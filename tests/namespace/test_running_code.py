@@ -2,8 +2,10 @@
 
 import inspect
 import io
+import os
 import sys
 import threading
+import time
 
 import pytest
 
@@ -105,6 +107,22 @@ def test_a_thread_of_the_users_prints_where_it_always_did(bench):
 def test_progress_bars_leave_their_last_state(bench):
     """What a carriage return overwrites would only fill the model's window."""
     assert bench.run("print('10%\\r50%\\r100%')\nprint('a\\r\\nb')").output.stdout == "100%\na\nb\n"
+
+
+def test_a_long_line_beside_a_progress_bar_takes_no_time(bench):
+    began = time.monotonic()
+    output = bench.run("print('10%\\r100%')\nprint('x' * 400_000)").output
+
+    assert output.stdout == "100%\n" + "x" * 400_000 + "\n"
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_ends_with_its_step(bench):
+    """It must not go on with the run as a second self of the notebook."""
+    code = "import os\npid = os.fork()\nif pid: print(os.waitpid(pid, 0)[1])"
+
+    assert bench.run(code).output.stdout == "0\n"
 
 
 @pytest.mark.parametrize(
