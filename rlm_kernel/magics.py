@@ -59,7 +59,7 @@ def _cell_parser() -> _Parser:
         action="append",
         default=[],
         metavar="COLUMN",
-        help="a column that no model may see; may be repeated",
+        help="a column, field or key that no model may see, out of frames, arrays, dicts and lists; may be repeated",
     )
     add(
         "--write",
