@@ -263,6 +263,8 @@ def unload(shell: InteractiveShell) -> None:
     """Take the magics away; the runs and settings of the session stay for the next load."""
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("rlm", None)
+    # Loaded under both names it is gone under both: else IPython would refuse to load the other one again.
+    shell.extension_manager.loaded -= {"rlm", "rlm_kernel"}
 
 
 def _split(line: str) -> list[str]:

@@ -79,3 +79,14 @@ def test_a_base_url_that_is_none_can_be_looked_at(shell, cell):
     cell("%rlm config --base-url http://[bad")
 
     assert "base_url      (no URL)" in cell("%rlm config").printed
+
+
+def test_unloaded_under_one_of_its_names_it_can_be_loaded_under_the_other(shell, cell):
+    cell("%load_ext rlm")
+    cell("%unload_ext rlm")
+    assert "rlm" not in shell.magics_manager.magics["cell"]
+
+    cell("%load_ext rlm_kernel")
+
+    assert "rlm" in shell.magics_manager.magics["cell"]
+    assert "no run yet" in cell("%rlm status").printed
