@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rlm_kernel.errors import ConfigError, RLMError, RunNotDone
 from rlm_kernel.session import session_of
@@ -264,7 +264,8 @@ def unload(shell: InteractiveShell) -> None:
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("rlm", None)
     # Loaded under both names it is gone under both: else IPython would refuse to load the other one again.
-    shell.extension_manager.loaded -= {"rlm", "rlm_kernel"}
+    manager: Any = shell.extension_manager
+    manager.loaded -= {"rlm", "rlm_kernel"}
 
 
 def _split(line: str) -> list[str]:

@@ -1,7 +1,8 @@
 """Cheap fingerprints of mutable objects: did this list, dict, array or frame change in place?
 
 A fingerprint costs little whatever the size: small objects are looked at whole, of others it holds the length and a
-sample. Equal fingerprints prove nothing, different ones do: what is claimed is true, what cannot be known is not claimed.
+sample. Equal fingerprints prove nothing, different ones do: what is claimed is true, what cannot be known is not
+claimed.
 """
 
 from __future__ import annotations
