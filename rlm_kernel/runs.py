@@ -254,7 +254,9 @@ class Run:
     def __repr__(self) -> str:
         usage = self.usage
         said = (
-            f"answer={text_of(self.answer, 80)!r}" if self._ending and self._ending.has_value else f"error={self.error}"
+            f"answer={self._parts.secrets.blank(text_of(self.answer, 80))!r}"
+            if self._ending and self._ending.has_value
+            else f"error={self.error}"
         )
         used = f"{len(self.steps)} steps, {usage.calls} calls, {usage.tokens:,} tokens"
         return f"<Run {self.id} {self.status}: {used}, {said}>"

@@ -284,3 +284,11 @@ def test_no_model_at_all_is_one_line_that_names_three_ways_out(monkeypatch):
 def test_what_does_not_fit_is_one_line(options, words):
     with pytest.raises(rlm.ConfigError, match=words):
         ask("FINAL(1 + 1)", **options)
+
+
+def test_a_secret_answer_is_the_callers_and_is_not_shown(monkeypatch):
+    monkeypatch.setenv("MY_TOKEN", "kept-between-us-77")
+    run = ask("import os\nFINAL(os.environ['MY_TOKEN'])")
+
+    assert run.answer == "kept-between-us-77"
+    assert "kept-between-us-77" not in f"{run!r} {run.tree()} {run.events}"
