@@ -150,7 +150,10 @@ class RLMMagics:
         )
         display = Display(self._ip, quiet=given.quiet)
         with display:
-            run = self.session.start(question, display.watch())
+            try:
+                run = self.session.start(question, display.watch())
+            except KeyboardInterrupt:
+                raise RunNotDone("interrupted before the run began; the model was asked nothing") from None
             display.follow(run)
             try:
                 run.drive()

@@ -29,6 +29,7 @@ _TOOL_MARKUP = re.compile(
     r"<\|?(?:tool_call|function_call|python_tag|function)\b[^>]*>(.*?)(?:</?\|?\w+\|?>|\Z)", re.DOTALL
 )
 _FINAL_OPENED = re.compile(r"^[ \t]*(?:\*\*)?(?:FINAL|Final)\(", re.MULTILINE)
+_MARKS = {0: None, 0xFEFF: None}  # characters that no code may hold: a null, a byte order mark
 _CODE_KEYS = ("code", "source", "python", "input", "script", "command")
 
 
@@ -88,7 +89,7 @@ class _Block:
 
 def read(reply: Reply) -> Reading:  # noqa: PLR0911 - one return for each shape of a reply
     """What a reply asks for. Never raises, whatever the text."""
-    text = _THINKING.sub("", reply.text[:_MOST_CHARS]).replace("\r\n", "\n").replace("\x00", "")
+    text = _THINKING.sub("", reply.text[:_MOST_CHARS].translate(_MARKS)).replace("\r\n", "\n")
     if not text.strip():
         return _tool_code(reply.tool_calls) or (ToolCall() if reply.tool_calls else Empty())
     blocks = list(islice(_blocks(text), _MOST_BLOCKS))

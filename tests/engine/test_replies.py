@@ -206,3 +206,7 @@ def test_a_reply_that_repeats_itself_without_end_is_read_in_seconds(text):
     read(text)
 
     assert time.monotonic() - began < 5
+
+
+def test_a_byte_order_mark_and_nulls_are_no_part_of_a_reply():
+    assert read("\ufeff```python\nx = '\x00'\n```") == Code("x = ''")

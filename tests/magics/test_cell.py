@@ -1,5 +1,9 @@
 """``%%rlm`` in a real shell."""
 
+import signal
+import socket
+import threading
+
 import pytest
 
 import rlm_kernel as rlm
@@ -214,3 +218,17 @@ def test_any_name_that_python_can_use_may_be_asked_about(shell, model, cell):
     assert result.result == 3
     assert [c.name for c in shell._rlm_session.last.tree().folded.root.started.contexts] == ["größe", "über"]
     assert result.printed.count("@someone is no variable") == 1
+
+
+def test_an_interrupt_before_the_run_began_is_one_line(shell, model, cell, monkeypatch):
+    """While the server is asked for its window, or the local model loads."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/v1")
+        timer = threading.Timer(0.8, signal.raise_signal, [signal.SIGINT])
+        timer.start()
+        result = cell("%%rlm\nGo.")
+        timer.join()
+
+    assert isinstance(result.error_in_exec, rlm.RunNotDone)
+    assert len(result.printed.strip().splitlines()) == 1
+    assert "before the run began" in result.printed

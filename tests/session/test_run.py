@@ -292,3 +292,14 @@ def test_a_secret_answer_is_the_callers_and_is_not_shown(monkeypatch):
 
     assert run.answer == "kept-between-us-77"
     assert "kept-between-us-77" not in f"{run!r} {run.tree()} {run.events}"
+
+
+def test_a_model_object_that_breaks_fails_the_run_in_one_line():
+    class Broken(ScriptedModel):
+        async def complete(self, request):
+            raise LookupError("no\nsuch thing")
+
+    run = rlm.run("q", model=Broken([]))
+
+    assert run.status == "failed"
+    assert str(run.error) == "scripted failed: LookupError: no such thing"
