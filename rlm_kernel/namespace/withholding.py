@@ -21,6 +21,9 @@ _ITEMS = 1_000
 _LOOKED_AT = 10_000
 """Values of one variable in which labels are looked for."""
 
+_PLAIN = frozenset({str, int, float, bool, complex, bytes, type(None)})
+"""Types that hold nothing else."""
+
 Hides = Callable[[object], bool]
 
 
@@ -42,7 +45,19 @@ class Withheld:
 
     def without(self, name: str, value: object) -> object:
         """`value` without what is withheld; `value` itself if there is nothing of it."""
-        return _without(value, lambda label: self.hides(name, label), 0) if self._labels else value
+        if not self._labels:
+            return value
+        decided: dict[str, bool] = {}  # a million records have the same few keys
+
+        def hides(label: object) -> bool:
+            if type(label) is not str:
+                return self.hides(name, label)
+            known = decided.get(label)
+            if known is None:
+                known = decided[label] = self.hides(name, label)
+            return known
+
+        return _without(value, hides, 0)
 
 
 def require_known(withhold: Collection[str], values: Mapping[str, object]) -> None:
@@ -79,14 +94,10 @@ def labels_in(value: object) -> Iterator[object]:
 
 def _without(value: Any, hides: Hides, depth: int) -> Any:
     kind = type(value)
-    if depth > _DEEP:
+    if kind in _PLAIN or depth > _DEEP:
         return value
     if issubclass(kind, dict):
-        # Asked of dict itself: a subclass may answer otherwise, or not at all.
-        pairs = list(dict.items(value))
-        kept = {key: _without(item, hides, depth + 1) for key, item in pairs if not hides(key)}
-        same = len(kept) == len(pairs) and all(kept[key] is item for key, item in pairs)
-        return value if same else kept
+        return _without_keys(value, hides, depth)
     if kind in (list, tuple):
         items = [_without(item, hides, depth + 1) for item in value]
         same = all(mine is theirs for mine, theirs in zip(items, value, strict=True))
@@ -95,6 +106,21 @@ def _without(value: Any, hides: Hides, depth: int) -> Any:
         if hidden := [label for label in look(value) if hides(label)]:
             return take(value, hidden)
     return value
+
+
+def _without_keys(value: Any, hides: Hides, depth: int) -> Any:
+    # Asked of dict itself: a subclass may answer otherwise, or not at all.
+    keys = list(dict.keys(value))
+    hidden = [key for key in keys if hides(key)]
+    if _PLAIN.issuperset(map(type, dict.values(value))) and not hidden:
+        return value
+    kept = dict(dict.items(value))
+    for key in hidden:
+        del kept[key]
+    nested = {key: _without(item, hides, depth + 1) for key, item in kept.items() if type(item) not in _PLAIN}
+    if not hidden and all(kept[key] is item for key, item in nested.items()):
+        return value
+    return kept | nested
 
 
 def _families(kind: type) -> Iterator[tuple[str, str]]:
@@ -117,13 +143,14 @@ def _pandas_labels(value: Any) -> list[Any]:
 def _pandas_without(value: Any, hidden: list[Any]) -> Any:
     gone = set(hidden)
     if value.ndim == 1 and value.name in gone:
-        return value.iloc[:0].copy()
+        return value.iloc[:0]
     if any(name in gone for name in value.index.names):
         value = value.reset_index(drop=True)
     elif len(value.index) <= _LABELS:
         value = value.loc[[label not in gone for label in value.index]]
-    columns = [label not in gone for label in value.columns] if value.ndim > 1 else []
-    return value.copy() if all(columns) else value.loc[:, columns].copy()
+    if value.ndim > 1:
+        value = value.drop(columns=[label for label in value.columns if label in gone])
+    return value
 
 
 def _polars_series_without(value: Any, hidden: list[Any]) -> Any:
