@@ -11,12 +11,15 @@ from __future__ import annotations
 import builtins
 import getpass
 import io
+import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from rlm_kernel.namespace.processes import Pipe, popen_init, system
 from rlm_kernel.namespace.streams import STREAM_CHARS, BoundedText
 
 
@@ -27,6 +30,7 @@ class Capture:
         self.stdout = BoundedText(limit)
         self.stderr = BoundedText(limit)
         self.echo = BoundedText(limit)
+        self.processes = Pipe(self.stdout.write)
         self.thread = threading.get_ident()
         self.elders = frozenset(thread.ident for thread in threading.enumerate())
 
@@ -61,6 +65,7 @@ def capturing(limit: int = STREAM_CHARS) -> Iterator[Capture]:
     try:
         yield capture
     finally:
+        capture.processes.close()
         _leave(capture)
 
 
@@ -92,7 +97,14 @@ def _stand_ins() -> list[tuple[object, str, object]]:
         (sys, "breakpointhook", _refusing("breakpoint()", sys.breakpointhook)),
         (builtins, "input", _refusing("input()", builtins.input)),
         (getpass, "getpass", _refusing("getpass()", getpass.getpass)),
+        (subprocess.Popen, "__init__", popen_init(subprocess.Popen.__init__, _pipe)),
+        (os, "system", system(os.system, _pipe)),
     ]
+
+
+def _pipe() -> Pipe | None:
+    capture = current()
+    return capture.processes if capture is not None else None
 
 
 def _refuse(what: str) -> NoReturn:

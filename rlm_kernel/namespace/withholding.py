@@ -114,13 +114,14 @@ def _without_keys(value: Any, hides: Hides, depth: int) -> Any:
     hidden = [key for key in keys if hides(key)]
     if _PLAIN.issuperset(map(type, dict.values(value))) and not hidden:
         return value
-    kept = dict(dict.items(value))
+    kept = dict.copy(value)
     for key in hidden:
         del kept[key]
     nested = {key: _without(item, hides, depth + 1) for key, item in kept.items() if type(item) not in _PLAIN}
     if not hidden and all(kept[key] is item for key, item in nested.items()):
         return value
-    return kept | nested
+    kept.update(nested)
+    return kept
 
 
 def _families(kind: type) -> Iterator[tuple[str, str]]:

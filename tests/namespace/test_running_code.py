@@ -117,6 +117,35 @@ def test_a_long_line_beside_a_progress_bar_takes_no_time(bench):
     assert time.monotonic() - began < 5
 
 
+PROCESSES = [
+    "import os; os.system('echo from a process')",
+    "import subprocess; subprocess.run(['echo', 'from a process'])",
+    "import subprocess; subprocess.run('echo from a process >&2', shell=True)",
+    "import subprocess; print(subprocess.run(['echo', 'from a process'], capture_output=True, text=True).stdout)",
+    "import subprocess; print(subprocess.check_output(['echo', 'from a process']).decode())",
+    "import asyncio\np = await asyncio.create_subprocess_shell('echo from a process')\nawait p.wait();",
+]
+
+
+@pytest.mark.parametrize("code", PROCESSES)
+def test_what_processes_write_is_the_steps_and_reaches_no_terminal(bench, code, capfd):
+    """They inherit the descriptors of the notebook, control sequences and all."""
+    output = bench.run(code).output
+
+    assert output.failure is None
+    assert output.stdout.strip() == "from a process"
+    assert "".join(capfd.readouterr()) == ""
+
+
+def test_a_process_left_in_the_background_keeps_no_step_waiting(bench):
+    began = time.monotonic()
+    bench.run("import subprocess; p = subprocess.Popen(['sleep', '20'])")
+    assert time.monotonic() - began < 3
+
+    assert bench.run("import os; os.system('exit 3')").value == 3 << 8
+    bench.run("p.kill(); p.wait()")
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_child_ends_with_its_step(bench):
     """It must not go on with the run as a second self of the notebook."""
