@@ -102,6 +102,7 @@ class Run:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._ending: Ending | None = None
+        self._released = False
         self.status: Status = "running"
 
     # -- what it found
@@ -208,10 +209,12 @@ class Run:
         """Go on from where the run was stopped. Code that was interrupted is not run again.
 
         Raises:
-            RunEnded: the run is not stopped.
+            RunEnded: the run is not stopped, or another one has begun since.
         """
         if self.status != "stopped" or self._parts.driver.pending is None:
             raise RunEnded(f"run {self.id} is {self.status}; only a stopped run can be resumed")
+        if self._released:
+            raise RunEnded(f"run {self.id} was let go when a later one began; ask its question again")
         self._parts.calls.scope = Scope(self._parts.calls.scope.on_tick)
         return self.drive()
 
@@ -221,6 +224,7 @@ class Run:
 
     def release(self) -> None:
         """Let go of what is held for going on: another run takes the namespace over."""
+        self._released = True
         self._parts.close()
 
     def _finish(self, ending: Ending) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
@@ -70,6 +71,7 @@ def run_piece(piece: Piece, namespace: dict[str, object], guard: Guard, manner: 
     """Compile and run a piece; turn an exception into a failure."""
     value = Value()
     process = os.getpid()
+    built_in = dict(builtins.__dict__)
 
     def below() -> None:
         try:
@@ -77,6 +79,8 @@ def run_piece(piece: Piece, namespace: dict[str, object], guard: Guard, manner: 
             awaits = any(part.awaits for part in parts)
             drive(run_parts(parts, namespace, manner.echo, value), manner.loop, awaits=awaits)
         finally:
+            # Code that sets `builtins.len` would break the notebook itself, and this package first of all.
+            builtins.__dict__.update(built_in)
             manner.afterwards()
 
     try:

@@ -262,3 +262,13 @@ def test_steps_run_outside_the_main_thread():
         assert outcome.value == number
         assert outcome.output.stdout == f"{number}\n" * 20
     assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    "code", ["import builtins\nbuiltins.len = None", "import builtins\ndel builtins.tuple, builtins.dict"]
+)
+def test_builtins_are_what_they_were_after_a_step(bench, code):
+    """The notebook and this package live on them."""
+    bench.run(code)
+
+    assert bench.run("len(tuple(dict()))").value == 0

@@ -303,3 +303,17 @@ def test_a_model_object_that_breaks_fails_the_run_in_one_line():
 
     assert run.status == "failed"
     assert str(run.error) == "scripted failed: LookupError: no such thing"
+
+
+def test_a_stopped_run_that_a_later_one_took_over_says_so_and_asks_nothing():
+    model = ScriptedModel([block("raise KeyboardInterrupt"), block("FINAL(1 + 1)")])
+    sinks = [lambda event: event.tag == "step_finished" and session().last.stop()]
+    run = rlm.run("q", {"n": 1}, model=model, sinks=sinks)
+    assert run.status == "stopped"
+    asked = len(model.requests)
+
+    ask("FINAL(2 + 2)")
+
+    with pytest.raises(rlm.RunEnded, match="a later one began"):
+        run.resume()
+    assert len(model.requests) == asked
