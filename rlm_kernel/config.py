@@ -29,6 +29,8 @@ _ENVIRONMENT = {
     "RLM_MEMO": "memo",
 }
 _FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_MOST_SECONDS = 1e9
+"""Some thirty years: the system's timers take no longer times."""
 _NUMBERS: dict[str, type[int | float]] = {"temperature": float, "seed": int}
 
 
@@ -79,6 +81,14 @@ class Settings:
         return {name: "-" if value is None else str(value) for name, value in rows.items()}
 
 
+def checked_limits(limits: object) -> Limits:
+    """`limits` with its values checked. Raises ConfigError for one that does not fit."""
+    if not isinstance(limits, Limits):
+        raise ConfigError(f"limits are given as Limits(steps=..., calls=...), not as a {type(limits).__name__}")
+    given = {name: value for name in LIMIT_NAMES if (value := getattr(limits, name)) is not None}
+    return replace(limits, **{name: _limit(name, value, "Limits") for name, value in given.items()})  # type: ignore[arg-type]  # as `_limit` checked them
+
+
 LIMIT_NAMES = tuple(item.name for item in fields(Limits))
 SETTING_NAMES = tuple(item.name for item in fields(Settings) if item.name != "limits")
 
@@ -90,7 +100,10 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, object]:
 
 def without_secrets(url: str) -> str:
     """A URL without user, password and query: what may be shown and stored."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(no URL)"
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"
 
@@ -107,9 +120,13 @@ def _value(name: str, value: object, source: str) -> object:
             raise ConfigError(f"{source}: {name} must be a text, not {value!r}")
         return value.strip()
     try:
-        return kind(str(value))
+        number = kind(str(value))
     except ValueError:
-        raise ConfigError(f"{source}: {name} must be a number, not {value!r}") from None
+        number = math.nan
+    if isinstance(number, float) and not 0 <= number < math.inf:
+        what = "a whole number" if kind is int else "a number of 0 or more"
+        raise ConfigError(f"{source}: {name} must be {what}, not {value!r}")
+    return number
 
 
 def _limit(name: str, value: object, source: str) -> float | int | None:
@@ -121,7 +138,8 @@ def _limit(name: str, value: object, source: str) -> float | int | None:
         number = int(str(value)) if whole else float(str(value))
     except ValueError:
         number = -1
-    if not least <= number < math.inf:
-        wanted = "0 or a whole number above it" if name == "depth" else "a number above 0"
-        raise ConfigError(f"{source}: {name} must be {wanted}, or none, not {value!r}")
+    if not least <= number <= (number if whole else _MOST_SECONDS):
+        what = "a whole number" if whole else "a number"
+        least_words = "from 0 on" if name == "depth" else "above 0"
+        raise ConfigError(f"{source}: {name} must be {what} {least_words}, or none for no limit, not {value!r}")
     return number

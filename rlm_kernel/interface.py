@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import keyword
 import sys
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from rlm_kernel.budget import Limits
+from rlm_kernel.config import checked_limits
 from rlm_kernel.doors import Door
 from rlm_kernel.engine.ports import Model
 from rlm_kernel.errors import ConfigError
@@ -67,10 +69,8 @@ def run(  # noqa: PLR0913 - the product's one public call
         LocalModelError: the bundled model cannot be had.
         KeyboardInterrupt: the user's own Ctrl-C; the stopped run is the session's newest.
     """
-    values = dict(context or {})
-    for name in values:
-        if not isinstance(name, str) or not name.isidentifier():
-            raise ConfigError(f"a context needs a name that Python can use, not {name!r}")
+    values = _values(context)
+    _check(question, model, sub_model)
     options = {"temperature": temperature, "seed": seed, "pack": pack, "depth": max_depth, "memo": memo}
     asked = Question(
         text=question,
@@ -79,7 +79,7 @@ def run(  # noqa: PLR0913 - the product's one public call
         model=model,
         sub_model=sub_model,
         options=options,
-        limits=limits,
+        limits=None if limits is None else checked_limits(limits),
         withhold=_names(withhold),
         write=_names(write),
         returns=returns,
@@ -117,8 +117,30 @@ rlm_query = _door("rlm_query")
 rlm_query_batched = _door("rlm_query_batched")
 
 
+def _values(context: Mapping[str, object] | None) -> dict[str, object]:
+    if context is None:
+        return {}
+    if not isinstance(context, Mapping):
+        kind = type(context).__name__
+        raise ConfigError(
+            f"the context is a dict of names and values, such as {{'data': data}}, not a value of type {kind}"
+        )
+    for name in context:
+        if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+            raise ConfigError(f"a context needs a name that Python can use, not {name!r}")
+    return dict(context)
+
+
+def _check(question: object, *models: object) -> None:
+    if not isinstance(question, str):
+        raise ConfigError(f"the question is a text, not a value of type {type(question).__name__}")
+    for model in models:
+        if not (model is None or isinstance(model, str) or hasattr(model, "complete")):
+            raise ConfigError(f"a model is a name or a model object, not a value of type {type(model).__name__}")
+
+
 def _names(names: Collection[str]) -> frozenset[str]:
-    return frozenset({names} if isinstance(names, str) else names)
+    return frozenset({names} if isinstance(names, str) else map(str, names))
 
 
 def _running_shell() -> InteractiveShell | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import keyword
 import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rlm_kernel.errors import ConfigError, LimitReached, RLMError, RunNotDone
 from rlm_kernel.session import session_of
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from rlm_kernel.models.local import Status
     from rlm_kernel.runs import Run
 
-_AT_NAME = re.compile(r"(?<![\w@.`])@([A-Za-z_]\w*)")
+_AT_NAME = re.compile(r"(?<![\w@.`])@([^\W\d]\w*)")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -68,7 +69,7 @@ def _cell_parser() -> _Parser:
         action="append",
         default=[],
         metavar="COLUMN",
-        help="a column that no model may see; may be repeated",
+        help="a column, field or key that no model may see, out of frames, arrays, dicts and lists; may be repeated",
     )
     add(
         "--write",
@@ -172,7 +173,7 @@ class RLMMagics:
 
         given = CELL.parse_args(_split(line))
         names = self._contexts(given.names, cell)
-        if given.out is not None and not given.out.isidentifier():
+        if given.out is not None and (not given.out.isidentifier() or keyword.iskeyword(given.out)):
             raise ConfigError(f"-o takes a name that Python can use, not {given.out!r}")
         options = {name: getattr(given, name) for name in _OPTIONS}
         question = Question(
@@ -187,7 +188,10 @@ class RLMMagics:
         )
         display = Display(self._ip, quiet=given.quiet)
         with display:
-            run = self.session.start(question, display.watch())
+            try:
+                run = self.session.start(question, display.watch())
+            except KeyboardInterrupt:
+                raise RunNotDone("interrupted before the run began; the model was asked nothing") from None
             display.follow(run)
             self._asked = _Asked(run, display, given.out)
             return self._answer(self._asked, run.drive)
@@ -210,7 +214,7 @@ class RLMMagics:
     def _contexts(self, named: Sequence[str], text: str) -> tuple[str, ...]:
         namespace = self._ip.user_ns
         names = dict.fromkeys(name.removeprefix("@") for name in named)
-        for word in _AT_NAME.findall(text):
+        for word in dict.fromkeys(_AT_NAME.findall(text)):
             if word in namespace:
                 names[word] = None
             else:
@@ -313,6 +317,9 @@ def unload(shell: InteractiveShell) -> None:
     """Take the magics away; the runs and settings of the session stay for the next load."""
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("rlm", None)
+    # Loaded under both names it is gone under both: else IPython would refuse to load the other one again.
+    manager: Any = shell.extension_manager
+    manager.loaded -= {"rlm", "rlm_kernel"}
 
 
 def _split(line: str) -> list[str]:

@@ -104,8 +104,8 @@ class Run:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._ending: Ending | None = None
+        self._released = False
         self.status: Status = "running"
-        self._closed = False
 
     # -- what it found
 
@@ -223,9 +223,10 @@ class Run:
             RunEnded: the run is neither stopped nor at a limit, or another run has taken over since.
             ConfigError: the limit that it reached has not been raised.
         """
-        if self._closed or self.status not in {"stopped", "limit"}:
-            state = "over" if self._closed else self.status
-            raise RunEnded(f"run {self.id} is {state}; only a run that was stopped or reached a limit goes on")
+        if self.status not in {"stopped", "limit"}:
+            raise RunEnded(f"run {self.id} is {self.status}; only a run that was stopped or reached a limit goes on")
+        if self._released:
+            raise RunEnded(f"run {self.id} was let go when a later one began; ask its question again")
         parts = self._parts
         if isinstance(self.error, LimitReached):
             if self.error.kind not in limits:
@@ -243,7 +244,7 @@ class Run:
 
     def release(self) -> None:
         """Let go of what is held for going on: another run takes the namespace over."""
-        self._closed = True
+        self._released = True
         self._parts.close()
 
     def _finish(self, ending: Ending) -> None:
@@ -290,7 +291,9 @@ class Run:
 
         usage = self.usage
         said = (
-            f"answer={text_of(self.answer, 80)!r}" if self._ending and self._ending.has_value else f"error={self.error}"
+            f"answer={self._parts.secrets.blank(text_of(self.answer, 80))!r}"
+            if self._ending and self._ending.has_value
+            else f"error={self.error}"
         )
         used = f"{count(len(self.steps), 'step')}, {count(usage.calls, 'call')}, {usage.tokens:,} tokens"
         return f"<Run {self.id} {self.status}: {used}, {said}>"

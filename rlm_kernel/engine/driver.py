@@ -139,6 +139,11 @@ class Driver:
             if not last:
                 budget.check_time()  # a call cut short by the run's own time limit is that limit, not a model's failure
             raise
+        except RLMError:
+            raise
+        except Exception as exc:  # a model object of the user's own may raise anything
+            said = " ".join(str(exc).split())
+            raise ModelError(f"{self._model.name} failed: {type(exc).__name__}: {said}") from exc
 
     def _reserve(self, request: Request, *, last: bool) -> Reservation:
         budget, is_child = self._calls.budget, self._calls.stream.depth > 0

@@ -15,6 +15,7 @@ from rlm_kernel.trajectory.records import Message
 Count = Callable[[str], int]
 
 _ROOM_AFTER = 0.6  # of the room, after shrinking: leaves space for several more steps before the next time
+_SHORTEST_REPLY = 200  # tokens that are left of a reply at least
 _PER_MESSAGE = 8  # tokens of a chat template around each message, on the high side
 
 
@@ -91,11 +92,13 @@ class History:
         shortened = self._shorten(target)
         dropped = self._drop_examples() if self.tokens > room else 0
         left_out = self._drop_oldest(room) if self.tokens > room else 0
+        cut = self._cut_replies(room) if self.tokens > room else 0
         if self.tokens > room:
             raise HistoryOverflow(self.tokens, room)
         done = [f"{shortened} older outputs to a line each"] if shortened else []
         done += [f"{dropped} worked examples left out"] if dropped else []
         done += [f"{left_out} oldest steps left out"] if left_out else []
+        done += [f"{cut} long replies to their beginning"] if cut else []
         return f"the conversation was shortened from about {before:,} to {self.tokens:,} tokens: {', '.join(done)}"
 
     def _shorten(self, target: int) -> int:
@@ -125,6 +128,19 @@ class History:
         if self._exchanges and self.tokens > room:
             newest = self._exchanges[-1]
             self._exchanges[-1] = replace(newest, feedback=newest.short)
+        return done
+
+    def _cut_replies(self, room: int) -> int:
+        """Cut what the model wrote without end to its beginning: it is what fills the window now."""
+        done = 0
+        for index, exchange in enumerate(self._exchanges):
+            size = self._size(exchange.reply)
+            excess = self.tokens - room
+            if excess > 0 and size > _SHORTEST_REPLY:
+                share = max(size - excess, _SHORTEST_REPLY) / size
+                cut = f"{exchange.reply[: int(len(exchange.reply) * share * _ROOM_AFTER)]}\n..."
+                self._exchanges[index] = replace(exchange, reply=cut)
+                done += 1
         return done
 
     def _tokens(self, messages: tuple[Message, ...]) -> int:

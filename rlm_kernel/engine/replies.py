@@ -13,20 +13,23 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from rlm_kernel.trajectory.records import Reply
 
 PYTHON_TAGS = frozenset({"", "python", "python3", "py", "repl", "ipython", "jupyter", "tool_code", "pycon"})
 _MOST_CLOSERS = 12  # how many closing fences are tried for one block
+_MOST_BLOCKS = 200  # a reply that repeats itself without end holds more
 _MOST_CHARS = 400_000  # a reply longer than this is read up to here
 
 _OPENER = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([A-Za-z0-9_+.-]*)(.*)$")
-_INLINE = re.compile(r"```(?:python3?|py|repl)?[ \t]+([^`\n]+?)[ \t]*```")
+_INLINE = re.compile(r"```(?:python3?|py|repl)?[ \t]([^`\n]+)```")
 _THINKING = re.compile(r"^\s*<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.DOTALL)
 _TOOL_MARKUP = re.compile(
     r"<\|?(?:tool_call|function_call|python_tag|function)\b[^>]*>(.*?)(?:</?\|?\w+\|?>|\Z)", re.DOTALL
 )
-_TEXT_FINAL = re.compile(r"^[ \t]*(?:\*\*)?(?:FINAL|Final)\((.*)\)(?:\*\*)?[ \t]*\.?[ \t]*\Z", re.DOTALL | re.MULTILINE)
+_FINAL_OPENED = re.compile(r"^[ \t]*(?:\*\*)?(?:FINAL|Final)\(", re.MULTILINE)
+_MARKS = {0: None, 0xFEFF: None}  # characters that no code may hold: a null, a byte order mark
 _CODE_KEYS = ("code", "source", "python", "input", "script", "command")
 
 
@@ -86,10 +89,10 @@ class _Block:
 
 def read(reply: Reply) -> Reading:  # noqa: PLR0911 - one return for each shape of a reply
     """What a reply asks for. Never raises, whatever the text."""
-    text = _THINKING.sub("", reply.text[:_MOST_CHARS]).replace("\r\n", "\n").replace("\x00", "")
+    text = _THINKING.sub("", reply.text[:_MOST_CHARS].translate(_MARKS)).replace("\r\n", "\n")
     if not text.strip():
         return _tool_code(reply.tool_calls) or (ToolCall() if reply.tool_calls else Empty())
-    blocks = list(_blocks(text))
+    blocks = list(islice(_blocks(text), _MOST_BLOCKS))
     python = [block for block in blocks if _is_python(block)]
     if python:
         return _join(python, cut=reply.finish == "length")
@@ -97,7 +100,7 @@ def read(reply: Reply) -> Reading:  # noqa: PLR0911 - one return for each shape 
         return code
     if _TOOL_MARKUP.search(text):
         return ToolCall()
-    if inline := [match[1] for match in _INLINE.finditer(text) if parses(match[1]) and _acts(match[1])]:
+    if inline := [code for code in _inline(text) if parses(code) and _acts(code)]:
         return Code("\n".join(dict.fromkeys(inline)))
     if foreign := [block.tag for block in blocks if block.tag not in PYTHON_TAGS]:
         return Foreign(foreign[0])
@@ -106,7 +109,7 @@ def read(reply: Reply) -> Reading:  # noqa: PLR0911 - one return for each shape 
 
 def parses(source: str) -> bool:
     """True for Python, IPython's magics and shell lines included."""
-    plain = re.sub(r"(?m)^([ \t]*)(?:[%!?]|[\w, ]+=[ \t]*[!%]).*$", r"\1pass", source)
+    plain = re.sub(r"(?m)^([ \t]*+)(?:[%!?]|[\w, ]+=[ \t]*[!%]).*$", r"\1pass", source)
     return _tree(plain) is not None
 
 
@@ -177,13 +180,13 @@ def _blocks(text: str) -> Iterator[_Block]:
             continue
         fence, tag, rest = opener.groups()
         closing = re.compile(rf"^[ \t]*{re.escape(fence[0])}{{{len(fence)},}}[ \t]*$")
-        closers = [i for i in range(at + 1, len(lines)) if closing.match(lines[i])][:_MOST_CLOSERS]
+        closers = list(islice((i for i in range(at + 1, len(lines)) if closing.match(lines[i])), _MOST_CLOSERS))
         head = [rest.strip()] if rest.strip().startswith("#") else []
         if not closers:
             yield _Block(tag.lower(), _body([*head, *lines[at + 1 :]]), closed=False)
             return
         bodies = {end: _body([*head, *lines[at + 1 : end]]) for end in closers}
-        end = next((end for end in closers if parses(bodies[end]) and bodies[end].strip()), closers[0])
+        end = next((end for end in closers if bodies[end].strip() and parses(bodies[end])), closers[0])
         yield _Block(tag.lower(), bodies[end], closed=True)
         at = end + 1
 
@@ -250,14 +253,26 @@ def _unfenced(text: str, *, cut: bool) -> Reading:
     if text.startswith("```") and cut:
         return CutOff()
     if parses(text) and _acts(text, _DOING):
-        final = _TEXT_FINAL.fullmatch(text)
-        return Code(text, text=final[1].strip() if final else None)
-    if final := _TEXT_FINAL.search(text):
-        inner = final[1].strip()
+        return Code(text, text=_final_words(text) if _FINAL_OPENED.match(text) else None)
+    if (inner := _final_words(text)) is not None:
         call = f"FINAL({inner})"
         quoted = parses(call) and constant_final(call)
         return Code(call, text=inner) if quoted or parses(call) else TextFinal(inner)
     return Prose(text)
+
+
+def _final_words(text: str) -> str | None:
+    """What stands in ``FINAL(...)`` where that ends the text, decorated or not."""
+    opened = _FINAL_OPENED.search(text)
+    ending = text.rstrip(" \t").removesuffix(".").rstrip(" \t").removesuffix("**")
+    if opened is None or not ending.endswith(")") or len(ending) <= opened.end():
+        return None
+    return ending[opened.end() : -1].strip()
+
+
+def _inline(text: str) -> Iterator[str]:
+    """What stands in fences within a line."""
+    return (match[1].strip() for match in islice(_INLINE.finditer(text), _MOST_BLOCKS))
 
 
 def lesson(reading: Reading) -> tuple[str, str]:

@@ -84,7 +84,7 @@ class _Reader(ast.NodeVisitor):
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         self.mentions.add(node.attr)
-        if node.attr in _REACHES_ALL_BY:
+        if node.attr in _REACHES_ALL_BY or (node.attr == "modules" and _is_named(node.value, "sys")):
             self.anything = True
         if _is_shell(node.value):
             self.anything = self.anything or node.attr not in _HARMLESS_SHELL
@@ -92,8 +92,8 @@ class _Reader(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
-        if _is_shell(node):
-            self.anything = True  # the shell itself is passed on: anything may be done with it
+        if _is_shell(node) or any(isinstance(one, ast.Constant) and one.value == "__main__" for one in node.args):
+            self.anything = True  # the shell or the namespace itself is passed on: anything may be done with it
         self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> None:
@@ -191,4 +191,8 @@ class _Reader(ast.NodeVisitor):
 
 
 def _is_shell(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "get_ipython"
+    return isinstance(node, ast.Call) and _is_named(node.func, "get_ipython")
+
+
+def _is_named(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name

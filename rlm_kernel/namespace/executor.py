@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Literal
 
-from rlm_kernel.errors import RunEnded
+from rlm_kernel.errors import ConfigError, RunEnded
 from rlm_kernel.namespace.bindings import StepNames, names_in
 from rlm_kernel.namespace.failures import failure_of
 from rlm_kernel.namespace.frames import FrameCopies, is_frame
@@ -22,6 +22,7 @@ from rlm_kernel.namespace.program import Piece, Value
 from rlm_kernel.namespace.running import Ran, Runner, Scene
 from rlm_kernel.namespace.summaries import summary_of
 from rlm_kernel.namespace.vars import RunVars, globals_used
+from rlm_kernel.namespace.withholding import require_known
 from rlm_kernel.trajectory.records import Change, Failure, Final, Outcome, Output
 
 
@@ -62,6 +63,7 @@ class NamespaceExecutor:
         self._values = dict(values or {})
         self._writable = writable
         self._copies = FrameCopies(withhold)
+        self._check_withheld(withhold)
         self._mutations = Mutations()
         self._mentioned: set[str] = set()
         self._interrupter = interrupter or Interrupter()
@@ -185,9 +187,12 @@ class NamespaceExecutor:
         names = self._mentioned | set(self._contexts)
         for name in [name for name in names if name in namespace]:
             names = names | globals_used(namespace[name], namespace)
+        withholds = bool(self._copies.withheld)
         if facts.anything:
-            names |= {name for name, value in dict(namespace).items() if is_frame(value)}
+            names |= {name for name, value in dict(namespace).items() if withholds or is_frame(value)}
+        outputs = {"Out", "_oh"} & names & namespace.keys() if withholds else set()
         found = {name: namespace[name] for name in names if layer.is_users(name) and name not in layer.apart}
+        found |= {name: namespace[name] for name in outputs}
         return {**found, **{name: value for name, value in self._values.items() if name not in layer.apart}}
 
     def _given(self, reachable: Mapping[str, object]) -> dict[str, object]:
@@ -243,6 +248,17 @@ class NamespaceExecutor:
         for name, value in self._names.extras.items():
             if name in used:
                 self._namespace.setdefault(name, value)
+
+    def _check_withheld(self, withhold: Collection[str]) -> None:
+        """Refuse what cannot be done, before anything is shown to a model."""
+        if not withhold:
+            return
+        values = {**dict(self._namespace), **self._values}
+        handed = self._contexts if self._writable == "all" else self._writable
+        for name in handed:
+            if self._copies.needs_withholding(name, values.get(name)):
+                raise ConfigError(f"{name} holds withheld columns, so it cannot be handed over to be changed for real")
+        require_known(withhold, {name: value for name, value in values.items() if not name.startswith("__")})
 
     def _is_variable(self, name: str, value: object) -> bool:
         if name.startswith("_") or self._layer.is_hidden(name) or name == "context":

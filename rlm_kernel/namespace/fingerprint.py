@@ -1,7 +1,8 @@
 """Cheap fingerprints of mutable objects: did this list, dict, array or frame change in place?
 
-A fingerprint takes microseconds whatever the size: it holds the length and a sample. Equal fingerprints prove nothing,
-different ones do: what is claimed is true, what cannot be known is not claimed.
+A fingerprint costs little whatever the size: small objects are looked at whole, of others it holds the length and a
+sample. Equal fingerprints prove nothing, different ones do: what is claimed is true, what cannot be known is not
+claimed.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 import sys
 import zlib
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
+from math import gcd
 from typing import Any
 
+_WHOLE = 4096
+"""Items up to which a list or a dict is looked at whole."""
+_WHOLE_BYTES = 2**18
+"""Bytes up to which an array is."""
 _SAMPLE = 64
 _WITHIN = 8
 """Items looked at of a container inside a container."""
@@ -68,34 +73,56 @@ def _look(value: Any, into: Fingerprint, count: int) -> bool:
 
 
 def _look_at_items(value: Any, into: Fingerprint, count: int) -> None:
+    wanted = _WHOLE if count > _WITHIN else count
+    items: list[object]
     if isinstance(value, list):
-        items: Iterable[object] = value[:: max(len(value) // count, 1)][: count + 1]
+        items = value[:: max(len(value) // wanted, 1)][: wanted + 1]
     elif isinstance(value, dict):
-        pairs = [*islice(value.items(), count // 2), *islice(reversed(value.items()), count // 2)]
-        items = [one for pair in pairs for one in pair]
+        items = [one for pair in _both_ends(value.items(), len(value), wanted // 2) for one in pair]
     elif isinstance(value, deque):
-        items = [*islice(value, count // 2), *islice(reversed(value), count // 2)]
+        items = _both_ends(value, len(value), wanted)
     else:
-        items = list(islice(value, count))
+        items = list(islice(value, wanted))
     _take(items, into, nested=count > _WITHIN)
 
 
-def _take(items: Iterable[object], into: Fingerprint, *, nested: bool) -> None:
-    for item in items:
-        into.items.append(item)
-        if nested and isinstance(item, list | dict | set | bytearray):
-            _look(item, into, _WITHIN)
+def _both_ends(items: Any, length: int, wanted: int) -> list[Any]:
+    """All items, or as many as wanted, half of them from each end."""
+    if length <= wanted:
+        return list(items)
+    return [*islice(items, wanted // 2), *islice(reversed(items), wanted // 2)]
+
+
+def _take(items: list[object], into: Fingerprint, *, nested: bool) -> None:
+    into.items += items
+    if nested:
+        for item in items[:: max(len(items) // (2 * _SAMPLE), 1)]:
+            if isinstance(item, list | dict | set | bytearray):
+                _look(item, into, _WITHIN)
 
 
 def _look_at_array(value: Any, into: Fingerprint, count: int) -> None:
     into.facts += [value.shape, value.dtype.str]
-    wanted = count if value.dtype.hasobject else _BYTES // max(value.itemsize, 1)
-    step = max(round((value.size / wanted) ** (1 / max(value.ndim, 1))), 1) if value.size else 1
-    sample = value[(slice(None, None, step),) * value.ndim]
     if value.dtype.hasobject:
-        _take(sample.ravel().tolist()[: 2 * count], into, nested=count > _WITHIN)
+        _take(_spread(value, count).ravel().tolist()[: 2 * count], into, nested=count > _WITHIN)
     else:
+        whole = value.nbytes <= _WHOLE_BYTES
+        sample = value if whole else _spread(value, _BYTES // max(value.itemsize, 1))
         into.facts.append(zlib.crc32(sample.tobytes()))
+
+
+def _spread(value: Any, wanted: int) -> Any:
+    """About so many items from all over an array, without touching the others."""
+    if value.size <= wanted:
+        return value
+    flat = value.reshape(-1) if value.flags.c_contiguous else value.T.reshape(-1) if value.flags.f_contiguous else None
+    if flat is None:
+        step = max(round((value.size / wanted) ** (1 / value.ndim)), 1)
+        return value[(slice(None, None, step),) * value.ndim]
+    step = value.size // wanted
+    while any(gcd(step, side) > 1 for side in value.shape):  # else the same few columns would be met again and again
+        step += 1
+    return flat[::step]
 
 
 def _look_at_frame(value: Any, into: Fingerprint) -> None:

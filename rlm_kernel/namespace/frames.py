@@ -11,8 +11,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from rlm_kernel.namespace.withholding import Withheld
+
 _DEEP_BYTES = 64 * 2**20
 """Up to this size a frame of a pandas without copy-on-write is copied wholly."""
+_SAMPLED_ROWS = 256
 _COPY_ON_WRITE = 3
 """The first major version of pandas that copies on write by itself."""
 
@@ -36,20 +39,23 @@ class FrameCopies:
         Args:
             withhold: columns that the model must not get: ``ssn`` anywhere, ``frame.ssn`` in one variable alone.
         """
-        self._withhold = frozenset(label.casefold() for label in withhold)
+        self.withheld = Withheld(frozenset(withhold))
         self._copies: dict[str, _Copy] = {}
         self._refused: set[str] = set()
         self._told: set[str] = set()
 
     def lend(self, name: str, value: object) -> object:
         """The copy of `value` for a name; `value` itself if it needs none or can have none."""
-        if not is_frame(value):
+        if not is_frame(value) and not self.withheld:
             return value
         known = self._copies.get(name)
         if known is not None and known.source is value and _same(known.state, _state(value)):
             return known.frame
+        stripped = self.withheld.without(name, value)
+        if stripped is value and not is_frame(value):
+            return value
         try:
-            frame = self._copied(name, value)
+            frame = _copied(value) if stripped is value else stripped
         except Exception:  # a frame class of another package may not copy; the model is told what that means
             frame = None
         if frame is None:
@@ -59,10 +65,8 @@ class FrameCopies:
         return frame
 
     def needs_withholding(self, name: str, value: object) -> bool:
-        """Whether a frame has columns that the model must not get."""
-        if not self._withhold or not is_frame(value):
-            return False
-        return bool(self._columns(name, value)) or self._has_index(name, value)
+        """Whether a value holds what the model must not get."""
+        return self.withheld.without(name, value) is not value
 
     def take_refused(self) -> set[str]:
         """Names of frames that could not be copied, each told once: they are the user's own objects."""
@@ -83,36 +87,24 @@ class FrameCopies:
         """Forget all copies."""
         self._copies.clear()
 
-    def _copied(self, name: str, value: Any) -> Any:
-        withheld = self._columns(name, value)
-        if _is_polars(value):
-            return value.drop(withheld) if withheld else value
-        frame = _shallow(value)
-        if frame is not None and withheld:
-            frame = frame.drop(columns=withheld)
-        if frame is not None and self._has_index(name, value):
-            frame = frame.reset_index(drop=True)
-        return frame
-
-    def _columns(self, name: str, value: Any) -> list[Any]:
-        return [label for label in getattr(value, "columns", ()) if _is_in(self._withhold, name, label)]
-
-    def _has_index(self, name: str, value: Any) -> bool:
-        names = getattr(getattr(value, "index", None), "names", None) or ()
-        return any(_is_in(self._withhold, name, label) for label in names)
-
 
 def is_frame(value: object) -> bool:
     """Whether a value is a frame or series of pandas, or a frame of polars; imports neither."""
     pandas = sys.modules.get("pandas")
-    if pandas is not None and hasattr(pandas, "DataFrame") and isinstance(value, pandas.DataFrame | pandas.Series):
+    # The type alone is asked: a proxy's `__class__` may raise anything.
+    kind = type(value)
+    if pandas is not None and hasattr(pandas, "DataFrame") and issubclass(kind, pandas.DataFrame | pandas.Series):
         return True
     return _is_polars(value)
 
 
 def _is_polars(value: object) -> bool:
     polars = sys.modules.get("polars")
-    return polars is not None and isinstance(value, polars.DataFrame)
+    return polars is not None and hasattr(polars, "DataFrame") and issubclass(type(value), polars.DataFrame)
+
+
+def _copied(value: Any) -> Any:
+    return value.clone() if _is_polars(value) else _shallow(value)
 
 
 def _shallow(value: Any) -> Any:
@@ -132,10 +124,13 @@ def _is_set_to_copy_on_write(pandas: Any) -> bool:
 
 
 def _state(frame: Any) -> list[object]:
-    """What changes with every change in place: the arrays, the axes, the names."""
-    manager = getattr(frame, "_mgr", None)
-    if manager is None:
-        return []
+    """What changes with every change in place: the arrays, the axes, the names. Of a polars frame a sample."""
+    if _is_polars(frame):
+        step = max(frame.height // _SAMPLED_ROWS, 1)
+        return [frame.height, str(frame.schema), str(frame[::step].rows())]
+    if not is_frame(frame):
+        return [len(frame)] if isinstance(frame, dict | list | tuple) else []
+    manager = frame._mgr
     name = frame.name if frame.ndim == 1 else None  # on a DataFrame it could be a column
     return [*manager.arrays, *manager.axes, *frame.index.names, name, len(frame.attrs)]
 
@@ -148,8 +143,3 @@ def _same(before: list[object], after: list[object]) -> bool:
 def _are_equal(one: object, two: object) -> bool:
     """For names and counts; arrays and axes are the same only if they are the same object."""
     return isinstance(one, str | int | float) and type(one) is type(two) and one == two
-
-
-def _is_in(withheld: frozenset[str], name: str, label: object) -> bool:
-    parts = label if isinstance(label, tuple) else (label,)
-    return any({str(part).casefold(), f"{name}.{part}".casefold()} & withheld for part in parts)

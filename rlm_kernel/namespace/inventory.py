@@ -9,6 +9,11 @@ _OF_A_RUN = frozenset({"FINAL", "FINAL_VAR", "SHOW_VARS"})
 _ANY = object()
 
 
+def is_module(value: object) -> bool:
+    """Whether a value is a module. Asks its type alone: a proxy's `__class__` may raise anything."""
+    return issubclass(type(value), ModuleType)
+
+
 def user_names(namespace: Mapping[str, object], hidden: Collection[str] = ()) -> tuple[str, ...]:
     """Names of the user's own variables, in the order of their making; functions and classes count, modules do not.
 
@@ -24,5 +29,5 @@ def user_names(namespace: Mapping[str, object], hidden: Collection[str] = ()) ->
         if not name.startswith("_")
         and not (name in values and (values[name] is value or values[name] is _ANY))
         and name not in _OF_A_RUN
-        and not isinstance(value, ModuleType)
+        and not is_module(value)
     )

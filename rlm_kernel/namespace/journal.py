@@ -92,7 +92,14 @@ def _is_value(old: object) -> bool:
 
 
 def size_of(value: object) -> int:
-    """Bytes that a value takes, roughly and quickly: containers are judged by a few of their items."""
+    """Bytes that a value takes, roughly and quickly: containers are judged by a few of their items. Never raises."""
+    try:
+        return _size_of(value)
+    except Exception:  # an object may answer any question with an error; it must not cost the user a name
+        return 64
+
+
+def _size_of(value: object) -> int:
     nbytes = getattr(value, "nbytes", None)
     if isinstance(nbytes, int):
         return nbytes

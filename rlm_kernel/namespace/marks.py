@@ -37,7 +37,7 @@ class Mark:
         try:
             self._weak = weakref.ref(value)
         except TypeError:
-            if sys.getsizeof(value) <= _SMALL:
+            if _small(value):
                 self._kept = value
 
     def is_of(self, value: object) -> bool:
@@ -46,3 +46,10 @@ class Mark:
             found = self._weak()
             return found is not None and found is value
         return id(value) == self._address and type(value) is self._kind
+
+
+def _small(value: object) -> bool:
+    try:
+        return sys.getsizeof(value) <= _SMALL
+    except Exception:  # `__sizeof__` may raise anything: then the object is known by its address
+        return False

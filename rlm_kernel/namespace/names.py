@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
 
 from rlm_kernel.errors import FinalSignal, RunEnded
+from rlm_kernel.namespace.inventory import is_module
 from rlm_kernel.namespace.marks import MISSING
 from rlm_kernel.namespace.summaries import summary_of
 from rlm_kernel.trajectory.records import Final
@@ -163,7 +163,7 @@ class RunNames:
         return {
             name: value
             for name, value in dict(self._namespace).items()
-            if self._own(name, value) and not isinstance(value, ModuleType)
+            if self._own(name, value) and not is_module(value)
         }
 
 

@@ -32,7 +32,21 @@ _NOT_SAVING |= {"to_numeric", "to_period", "to_timestamp", "to_records", "to_pan
 _NOT_SAVING |= {"to_pydatetime", "to_markdown", "to_torch", "to_init_repr", "to_dummies", "to_lowercase", "to_xarray"}
 _NOT_SAVING |= {"to_uppercase", "to_titlecase", "to_integer", "to_physical", "to_struct", "to_dicts", "to_dict_list"}
 _SHELL = {"system", "getoutput", "run_line_magic", "run_cell_magic", "run_cell", "safe_execfile"}
-_WRITING_MAGICS = {"writefile", "file", "save", "bash", "sh", "script", "system", "sx", "rm", "mv", "cp", "pip", "conda"}
+_WRITING_MAGICS = {
+    "writefile",
+    "file",
+    "save",
+    "bash",
+    "sh",
+    "script",
+    "system",
+    "sx",
+    "rm",
+    "mv",
+    "cp",
+    "pip",
+    "conda",
+}
 
 
 def risks(tree: ast.Module, users: Collection[str]) -> tuple[str, ...]:

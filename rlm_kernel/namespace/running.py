@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
+import os
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from rlm_kernel.errors import FinalSignal
 from rlm_kernel.namespace.failures import failure_of
@@ -68,6 +70,8 @@ class Manner:
 def run_piece(piece: Piece, namespace: dict[str, object], guard: Guard, manner: Manner) -> Ran:
     """Compile and run a piece; turn an exception into a failure."""
     value = Value()
+    process = os.getpid()
+    built_in = dict(builtins.__dict__)
 
     def below() -> None:
         try:
@@ -75,15 +79,26 @@ def run_piece(piece: Piece, namespace: dict[str, object], guard: Guard, manner: 
             awaits = any(part.awaits for part in parts)
             drive(run_parts(parts, namespace, manner.echo, value), manner.loop, awaits=awaits)
         finally:
+            # Code that sets `builtins.len` would break the notebook itself, and this package first of all.
+            builtins.__dict__.update(built_in)
             manner.afterwards()
 
     try:
-        guard(below)
+        try:
+            guard(below)
+        finally:
+            if os.getpid() != process:
+                _end_fork()
     except FinalSignal as signal:
         return Ran(value=value, error=signal)
     except BaseException as error:  # a SystemExit or KeyboardInterrupt of the model's code is data like any other
         return Ran(value=value, error=error, failure=failure_of(error, piece.filename, label=piece.label))
     return Ran(value=value)
+
+
+def _end_fork() -> NoReturn:
+    """End a child that the code forked and let run out: it must not go on as a second self of the notebook."""
+    os._exit(0)
 
 
 def drive(coroutine: Coroutine[Any, Any, None], loop: PrivateLoop, *, awaits: bool) -> None:

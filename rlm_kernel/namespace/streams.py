@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import io
-import re
 from threading import RLock
 
 STREAM_CHARS = 1_000_000
 """Characters kept of one stream, half of them from its beginning and half from its end."""
-
-_OVERWRITTEN = re.compile(r"[^\n]*\r")
 
 
 class BoundedText:
@@ -78,4 +75,7 @@ class BoundedText:
 
 def as_shown(text: str) -> str:
     """`text` as a terminal leaves it: what a carriage return overwrites (a progress bar) is gone."""
-    return _OVERWRITTEN.sub("", text.replace("\r\n", "\n")) if "\r" in text else text
+    if "\r" not in text:
+        return text
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "\n".join(line.rpartition("\r")[2] for line in lines)

@@ -12,6 +12,7 @@ import builtins
 import getpass
 import io
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from rlm_kernel.namespace.lineage import ancestry, recording
+from rlm_kernel.namespace.processes import Pipe, popen_init, system
 from rlm_kernel.namespace.streams import STREAM_CHARS, BoundedText
 
 
@@ -31,6 +33,7 @@ class Capture:
         self.stdout = BoundedText(limit)
         self.stderr = BoundedText(limit)
         self.echo = BoundedText(limit)
+        self.processes = Pipe(self.stdout.write)
         self.thread = threading.get_ident()
         self.elders = frozenset(thread.ident for thread in threading.enumerate())
 
@@ -70,6 +73,7 @@ def capturing(limit: int = STREAM_CHARS, *, is_child: bool = False) -> Iterator[
     try:
         yield capture
     finally:
+        capture.processes.close()
         _leave(capture)
 
 
@@ -103,6 +107,8 @@ def _stand_ins() -> list[tuple[object, str, object]]:
         (getpass, "getpass", _refusing("getpass()", getpass.getpass)),
         (threading.Thread, "start", recording(threading.Thread.start)),
         (os, "chdir", _for_the_root_only("os.chdir()", os.chdir)),
+        (subprocess.Popen, "__init__", popen_init(subprocess.Popen.__init__, _pipe)),
+        (os, "system", system(os.system, _pipe)),
     ]
 
 
@@ -116,6 +122,11 @@ def _for_the_root_only(what: str, original: Callable[..., Any]) -> Callable[...,
         return original(*args, **kwargs)
 
     return stand_in
+
+
+def _pipe() -> Pipe | None:
+    capture = current()
+    return capture.processes if capture is not None else None
 
 
 def _refuse(what: str) -> NoReturn:

@@ -79,9 +79,11 @@ class RunVars(Mapping[str, object]):
 
 def globals_used(value: object, namespace: dict[str, object]) -> frozenset[str]:
     """Names that a function, or the methods of a class, look up in `namespace` as their globals."""
-    if isinstance(value, FunctionType):
+    if issubclass(type(value), FunctionType):  # the type alone: a proxy's `__class__` may raise anything
+        assert isinstance(value, FunctionType)
         return frozenset(_names(value.__code__)) if value.__globals__ is namespace else frozenset()
-    if isinstance(value, type):
+    if issubclass(type(value), type):
+        assert isinstance(value, type)
         methods = [one for one in vars(value).values() if isinstance(one, FunctionType)]
         return frozenset().union(*(globals_used(one, namespace) for one in methods))
     return frozenset()

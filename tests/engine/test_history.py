@@ -94,3 +94,17 @@ def test_after_fitting_it_fits(sizes, room):
             return
         assert history.tokens <= room
         assert history.messages[-1].role == "user"
+
+
+def test_a_reply_without_end_is_cut_to_its_beginning():
+    """What the model wrote itself must not end its run."""
+    history = History(OPENING, words)
+    history.add(exchange(1))
+    history.add(Exchange(reply="plan " + "lorem " * 50_000, feedback="no code", short="no code"))
+
+    told = history.fit(600)
+
+    assert history.tokens <= 600
+    assert history.messages[-2].content.startswith("plan lorem")
+    assert history.messages[-2].content.endswith("\n...")
+    assert "1 long replies to their beginning" in told

@@ -1,5 +1,7 @@
 """Reading replies: what in a model's text is code."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -186,3 +188,25 @@ def test_code_that_is_fenced_is_read_back_whole(source):
 )
 def test_a_constant_answer_is_told_from_a_computed_one(source, constant):
     assert constant_final(source) is constant
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x ``` " + " " * 300_000 + "`",
+        "```\n" * 90_000,
+        "FINAL(\n" * 50_000,
+        "FINAL(x)" + " " * 300_000 + "z",
+        "```python\nif 1:\n" + " " * 300_000 + "x y\n```",
+    ],
+)
+def test_a_reply_that_repeats_itself_without_end_is_read_in_seconds(text):
+    """A small model falls into such loops; reading must not take longer than writing did."""
+    began = time.monotonic()
+    read(text)
+
+    assert time.monotonic() - began < 5
+
+
+def test_a_byte_order_mark_and_nulls_are_no_part_of_a_reply():
+    assert read("\ufeff```python\nx = '\x00'\n```") == Code("x = ''")

@@ -1,6 +1,9 @@
 """``%%rlm`` in a real shell."""
 
 import json
+import signal
+import socket
+import threading
 
 import pytest
 
@@ -62,7 +65,14 @@ def test_in_out_and_the_counter_stay_as_they_were(shell, model, cell):
         ("--max-stps 3", "did you mean --max-steps?"),
         ("numbrs", "no variable 'numbrs'; did you mean 'numbers'?"),
         ("--max-steps none -o 3x", "-o takes a name"),
-        ("--max-steps -3", "steps must be a number above 0"),
+        ("--max-steps -3", "steps must be a whole number above 0"),
+        ("--max-steps 2.5", "steps must be a whole number above 0"),
+        ("--max-seconds nan", "seconds must be a number above 0"),
+        ("--max-seconds 1e12", "seconds must be a number above 0"),
+        ("--call-timeout inf", "call_seconds must be a number above 0"),
+        ("--temperature nan", "temperature must be a number"),
+        ("--temperature -1", "temperature must be a number of 0 or more"),
+        ("-o class", "-o takes a name"),
         ("--max-seconds soon", "seconds must be a number above 0"),
         ("--temperature hot", "temperature must be a number"),
         ("--write nope", "no variable 'nope'"),
@@ -211,3 +221,29 @@ def test_an_endpoint_elsewhere_is_announced_once(shell, model, cell, monkeypatch
 
     assert "will be sent to https://models.example/v1" in first.printed
     assert "models.example" not in second.printed
+
+
+def test_any_name_that_python_can_use_may_be_asked_about(shell, model, cell):
+    """A name need not begin with a letter of English, and an unknown one is told of once."""
+    model("FINAL(größe + über)")
+    shell.run_cell("größe, über = 1, 2")
+
+    result = cell("%%rlm\nAdd @größe to @über, said @someone and @someone.")
+
+    assert result.result == 3
+    assert [c.name for c in shell._rlm_session.last.tree().folded.root.started.contexts] == ["größe", "über"]
+    assert result.printed.count("@someone is no variable") == 1
+
+
+def test_an_interrupt_before_the_run_began_is_one_line(shell, model, cell, monkeypatch):
+    """While the server is asked for its window, or the local model loads."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/v1")
+        timer = threading.Timer(0.8, signal.raise_signal, [signal.SIGINT])
+        timer.start()
+        result = cell("%%rlm\nGo.")
+        timer.join()
+
+    assert isinstance(result.error_in_exec, rlm.RunNotDone)
+    assert len(result.printed.strip().splitlines()) == 1
+    assert "before the run began" in result.printed

@@ -73,3 +73,20 @@ def test_unloading_takes_the_magics_away_and_loading_brings_them_back(shell, cel
 
     cell("%load_ext rlm_kernel")
     assert "%rlm config" in cell("%rlm").printed
+
+
+def test_a_base_url_that_is_none_can_be_looked_at(shell, cell):
+    cell("%rlm config --base-url http://[bad")
+
+    assert "base_url      (no URL)" in cell("%rlm config").printed
+
+
+def test_unloaded_under_one_of_its_names_it_can_be_loaded_under_the_other(shell, cell):
+    cell("%load_ext rlm")
+    cell("%unload_ext rlm")
+    assert "rlm" not in shell.magics_manager.magics["cell"]
+
+    cell("%load_ext rlm_kernel")
+
+    assert "rlm" in shell.magics_manager.magics["cell"]
+    assert "no run yet" in cell("%rlm status").printed

@@ -88,6 +88,29 @@ def test_frames_that_are_no_context_are_copied_where_the_code_reaches_them(make_
         assert "x" not in frame
 
 
+POLARS_WRITES = [
+    "df[0, 'n'] = 99",
+    "df.insert_column(0, pl.Series('x', [1, 2, 3]))",
+    "df.extend(df.clone())",
+    "df.drop_in_place('n')",
+    "df.columns = ['m', 'w']",
+    "df.replace_column(0, pl.Series('n', [7, 8, 9]))",
+]
+
+
+@pytest.mark.parametrize("code", POLARS_WRITES)
+def test_writing_into_a_polars_frame_changes_the_runs_copy_alone(make_bench, code):
+    frame = pl.DataFrame({"n": [1, 2, 3], "word": ["a", "b", "c"]})
+    kept = frame.clone()
+    bench = make_bench({"df": frame, "pl": pl}, contexts=["df"])
+    output = bench.run(code).output
+    assert output.failure is None
+    assert bench.namespace["df"] is frame
+    assert frame.equals(kept)
+    assert [(one.name, one.how, one.kept_apart) for one in output.changes] == [("df", "mutated", True)]
+    assert not bench.executor.vars["df"].equals(kept) or bench.executor.vars["df"].columns != kept.columns
+
+
 def test_the_copy_is_one_for_all_steps_and_renewed_when_the_user_changes_theirs(make_bench):
     """So that names the model gave it stay true."""
     frame = table()
@@ -164,8 +187,15 @@ def test_withheld_columns_do_not_reach_the_code(make_bench):
         ({"a": [1]}, "mine['a'].append(2)"),
         ({1, 2}, "mine.add(3)"),
         (bytearray(b"abc"), "mine[0] = 0"),
+        (list(range(1000)), "mine[503] = 0"),
+        (dict.fromkeys(range(1000)), "mine[503] = 0"),
         (np.arange(10), "mine[3] = 99"),
         (np.zeros((200, 200)), "mine += 1"),
+        (np.zeros((1000, 3)), "mine[:, 1] = 5"),
+        (np.zeros((100_000, 4)), "mine[:, 1] = 5"),
+        (np.zeros((3, 100_000)), "mine[1] = 5"),
+        (np.zeros((100_000, 4)).T, "mine[3] = 5"),
+        (np.zeros((4, 50_000, 2))[:, ::2], "mine += 5"),
         (np.array([[1], None], dtype=object), "mine[0].append(1)"),
         ([1, 2], "x = [mine]\nx[0].clear()"),
         ([1, 2], "change()"),

@@ -4,6 +4,8 @@ import threading
 
 import pytest
 
+from rlm_kernel.namespace.inventory import user_names
+
 
 @pytest.mark.parametrize(
     "code",
@@ -238,3 +240,40 @@ def test_values_given_with_the_question_are_there_for_executions_only(make_bench
     bench.run("more = 5")
     assert "more" not in bench.namespace
     assert bench.run("more").value == 5
+
+
+class Hostile:
+    """Answers every question about itself with an error."""
+
+    @property
+    def __class__(self):
+        raise RuntimeError("class")
+
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+
+    def __sizeof__(self):
+        raise RuntimeError("sizeof")
+
+    def __len__(self):
+        raise RuntimeError("len")
+
+    def __eq__(self, other):
+        raise RuntimeError("eq")
+
+    def __repr__(self):
+        raise RuntimeError("repr")
+
+    __hash__ = None
+
+
+def test_an_object_that_answers_nothing_harms_no_step(make_bench):
+    """Proxies outside of their context are like that, and one among the user's variables must not stop every run."""
+    hostile = Hostile()
+    bench = make_bench({"hostile": hostile, "other": 1}, contexts=["hostile"], writable=frozenset({"other"}))
+
+    assert bench.run("SHOW_VARS()").output.failure is None
+    assert bench.run("mine = hostile\nother = hostile\nhostile = 3").output.failure is None
+    assert bench.run("other = mine = 5\nglobals()['mine']").output.failure is None
+    assert bench.namespace["hostile"] is hostile
+    assert user_names(bench.namespace)[-3:] == ("hostile", "other", "mine")

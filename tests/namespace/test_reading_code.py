@@ -52,6 +52,8 @@ def test_what_a_step_binds(code, binds):
         "vars().update(x=1)",
         "from m import *",
         "import __main__",
+        "import sys\nsys.modules['__main__'].x = 1",
+        "from importlib import import_module\nimport_module('__main__').x = 1",
         "f.__globals__['x'] = 1",
         "get_ipython().run_line_magic('time', 'x = 1')",
         "get_ipython().user_ns['x'] = 1",

@@ -2,8 +2,10 @@
 
 import inspect
 import io
+import os
 import sys
 import threading
+import time
 
 import pytest
 
@@ -105,6 +107,51 @@ def test_a_thread_of_the_users_prints_where_it_always_did(bench):
 def test_progress_bars_leave_their_last_state(bench):
     """What a carriage return overwrites would only fill the model's window."""
     assert bench.run("print('10%\\r50%\\r100%')\nprint('a\\r\\nb')").output.stdout == "100%\na\nb\n"
+
+
+def test_a_long_line_beside_a_progress_bar_takes_no_time(bench):
+    began = time.monotonic()
+    output = bench.run("print('10%\\r100%')\nprint('x' * 400_000)").output
+
+    assert output.stdout == "100%\n" + "x" * 400_000 + "\n"
+    assert time.monotonic() - began < 5
+
+
+PROCESSES = [
+    "import os; os.system('echo from a process')",
+    "import subprocess; subprocess.run(['echo', 'from a process'])",
+    "import subprocess; subprocess.run('echo from a process >&2', shell=True)",
+    "import subprocess; print(subprocess.run(['echo', 'from a process'], capture_output=True, text=True).stdout)",
+    "import subprocess; print(subprocess.check_output(['echo', 'from a process']).decode())",
+    "import asyncio\np = await asyncio.create_subprocess_shell('echo from a process')\nawait p.wait();",
+]
+
+
+@pytest.mark.parametrize("code", PROCESSES)
+def test_what_processes_write_is_the_steps_and_reaches_no_terminal(bench, code, capfd):
+    """They inherit the descriptors of the notebook, control sequences and all."""
+    output = bench.run(code).output
+
+    assert output.failure is None
+    assert output.stdout.strip() == "from a process"
+    assert "".join(capfd.readouterr()) == ""
+
+
+def test_a_process_left_in_the_background_keeps_no_step_waiting(bench):
+    began = time.monotonic()
+    bench.run("import subprocess; p = subprocess.Popen(['sleep', '20'])")
+    assert time.monotonic() - began < 3
+
+    assert bench.run("import os; os.system('exit 3')").value == 3 << 8
+    bench.run("p.kill(); p.wait()")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_ends_with_its_step(bench):
+    """It must not go on with the run as a second self of the notebook."""
+    code = "import os\npid = os.fork()\nif pid: print(os.waitpid(pid, 0)[1])"
+
+    assert bench.run(code).output.stdout == "0\n"
 
 
 @pytest.mark.parametrize(
@@ -215,3 +262,13 @@ def test_steps_run_outside_the_main_thread():
         assert outcome.value == number
         assert outcome.output.stdout == f"{number}\n" * 20
     assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    "code", ["import builtins\nbuiltins.len = None", "import builtins\ndel builtins.tuple, builtins.dict"]
+)
+def test_builtins_are_what_they_were_after_a_step(bench, code):
+    """The notebook and this package live on them."""
+    bench.run(code)
+
+    assert bench.run("len(tuple(dict()))").value == 0

@@ -20,7 +20,7 @@ def block(code):
 
 def ask(*replies, question="How many?", context=None, **options):
     model = ScriptedModel([block(reply) for reply in replies])
-    return rlm.run(question, context or {}, model=model, **options)
+    return rlm.run(question, {} if context is None else context, model=model, **options)
 
 
 @pytest.fixture
@@ -267,6 +267,15 @@ def test_no_model_at_all_is_one_line_that_names_three_ways_out(monkeypatch):
     ("options", "words"),
     [
         ({"question": "  "}, "no question"),
+        ({"question": 5}, "question is a text"),
+        ({"context": [1, 2]}, "dict of names and values"),
+        ({"context": pd.DataFrame({"a": [1]})}, "dict of names and values"),
+        ({"context": {"class": 1}}, "class"),
+        ({"limits": {"steps": 3}}, "Limits"),
+        ({"limits": rlm.Limits(steps="three")}, "steps must be a whole number"),
+        ({"limits": rlm.Limits(seconds=float("nan"))}, "seconds must be a number"),
+        ({"sub_model": 3}, "a model is a name or a model object"),
+        ({"temperature": float("nan")}, "temperature must be a number"),
         ({"context": {"not a name": 1}}, "not a name"),
         ({"write": ["nope"]}, "nope"),
         ({"pack": "nope"}, "general"),
@@ -275,3 +284,36 @@ def test_no_model_at_all_is_one_line_that_names_three_ways_out(monkeypatch):
 def test_what_does_not_fit_is_one_line(options, words):
     with pytest.raises(rlm.ConfigError, match=words):
         ask("FINAL(1 + 1)", **options)
+
+
+def test_a_secret_answer_is_the_callers_and_is_not_shown(monkeypatch):
+    monkeypatch.setenv("MY_TOKEN", "kept-between-us-77")
+    run = ask("import os\nFINAL(os.environ['MY_TOKEN'])")
+
+    assert run.answer == "kept-between-us-77"
+    assert "kept-between-us-77" not in f"{run!r} {run.tree()} {run.events}"
+
+
+def test_a_model_object_that_breaks_fails_the_run_in_one_line():
+    class Broken(ScriptedModel):
+        async def complete(self, request):
+            raise LookupError("no\nsuch thing")
+
+    run = rlm.run("q", model=Broken([]))
+
+    assert run.status == "failed"
+    assert str(run.error) == "scripted failed: LookupError: no such thing"
+
+
+def test_a_stopped_run_that_a_later_one_took_over_says_so_and_asks_nothing():
+    model = ScriptedModel([block("raise KeyboardInterrupt"), block("FINAL(1 + 1)")])
+    sinks = [lambda event: event.tag == "step_finished" and session().last.stop()]
+    run = rlm.run("q", {"n": 1}, model=model, sinks=sinks)
+    assert run.status == "stopped"
+    asked = len(model.requests)
+
+    ask("FINAL(2 + 2)")
+
+    with pytest.raises(rlm.RunEnded, match="a later one began"):
+        run.resume()
+    assert len(model.requests) == asked
