@@ -63,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
             for kind in ("client", "bare"):
                 found[kind] = {name: list(values) for name, values in floors(kind, server, options.repeats).items()}
                 _say("floors", kind, found[kind], "")
+    notes.append(f"load of the machine at the end: {os.getloadavg()[1]:.1f} processes over five minutes")
     text = report(found, notes, measures, pythons.get("reference"))
     print(text)
     _write(options.out, found, notes, text)

@@ -23,6 +23,8 @@ class Engine(Protocol):
     """An implementation of RLMs that talks to the mock server."""
 
     name: str
+    child: str
+    """The arguments of a child run, as code over ``i``."""
 
     def end(self, expression: str) -> str:
         """Code that ends a run with the value of an expression."""

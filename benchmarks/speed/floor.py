@@ -28,7 +28,9 @@ async def _floors(kind: str, server: Server, repeats: int) -> dict[str, list[flo
     call, close = await opened(server.url)
     try:
         for row, count, latency in (("batch", 1000, 0.05), ("slow batch", 1000, 0.5), ("large batch", 10_000, 0.05)):
+            began = time.process_time()
             each = [await _at_once(call, server, count, latency) for _ in range(1 if count > 1000 else repeats)]
+            found[f"{row} processor"] = [(time.process_time() - began) / count / len(each) * 1e3]
             found[row] = [seconds / count * 1e3 for seconds in each] if row == "large batch" else each
         for row, latency in (("loop", 0.05), ("bare loop", 0.0)):
             found[row] = [await _in_turn(call, server, latency) for _ in range(repeats)]

@@ -190,7 +190,7 @@ def child(engine: Engine, server: Server, repeats: int) -> Found:
     each = []
     for _ in range(repeats):
         server.configure(
-            root=script.script([script.children_in_turn(8)], engine.end("len(results)")),
+            root=script.script([script.children_in_turn(8, engine.child)], engine.end("len(results)")),
             sub=script.script([], engine.end("str(len(context))[:0] + 'ok'")),
         )
         asked = engine.ask()
@@ -221,15 +221,22 @@ MEASURES: dict[str, Measure] = {
 
 
 def _batches(engine: Engine, server: Server, repeats: int, count: int, latency: float) -> Found:
-    spans, walls = [], []
+    spans, walls, cpu = [], [], []
     for _ in range(repeats):
         server.configure(root=script.script([script.batch(count)], engine.end("len(results)")), latency=latency)
+        began = time.process_time()
         asked = engine.ask()
+        cpu.append((time.process_time() - began) / count * MILLI)
         _all_answered(asked, count)
         seen = server.counts()
         spans.append(seen["sub_last"] - seen["sub_first"])
         walls.append(asked.seconds)
-    return {"batch": spans, "batch run": walls, "note": f"{seen['peak']} at once, {seen['connections']} connections"}
+    return {
+        "batch": spans,
+        "batch run": walls,
+        "batch processor": cpu,
+        "note": f"{seen['peak']} at once, {seen['connections']} connections",
+    }
 
 
 def _with_faults(
@@ -244,7 +251,7 @@ def _with_faults(
 
 def _children(engine: Engine, server: Server, code: str) -> Asked:
     server.configure(
-        root=script.script([script.children(8)], engine.end("len(results)")),
+        root=script.script([script.children(8, engine.child)], engine.end("len(results)")),
         sub=[*script.script([code], engine.end("str(len(context))[:0] + 'ok'"))],
     )
     return engine.ask()

@@ -16,11 +16,13 @@ class Ours:
     """`rlm_kernel.run` in a plain script."""
 
     name = "ours"
+    child = "'say ok', 'child %d' % i"
 
     def __init__(self, url: str) -> None:
         os.environ |= {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "benchmark-key"}
         for name in [name for name in os.environ if name.startswith("RLM_")]:
             del os.environ[name]
+        os.environ["RLM_MEMO"] = "0"  # every call is to be sent
         self.url = url
 
     def end(self, expression: str) -> str:

@@ -13,6 +13,7 @@ class Reference:
     """`RLM.completion` with its local environment; sub-calls go to a model of their own."""
 
     name = "reference"
+    child = "'child %d' % i"
 
     def __init__(self, url: str) -> None:
         self.url = url

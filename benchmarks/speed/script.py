@@ -31,14 +31,14 @@ def loop(count: int) -> str:
     return f"results = [llm_query('item %d: say ok' % i) for i in range({count})]\n{REPORT}"
 
 
-def children(count: int) -> str:
-    """`count` child runs at once."""
-    return f"results = rlm_query_batched([('say ok', 'child %d' % i) for i in range({count})])\n{REPORT}"
+def children(count: int, arguments: str) -> str:
+    """`count` child runs at once, each with `arguments`."""
+    return f"results = rlm_query_batched([({arguments}) for i in range({count})])\n{REPORT}"
 
 
-def children_in_turn(count: int) -> str:
+def children_in_turn(count: int, arguments: str) -> str:
     """`count` child runs, one after the other."""
-    return f"results = [rlm_query('say ok', 'child %d' % i) for i in range({count})]\n{REPORT}"
+    return f"results = [rlm_query({arguments}) for i in range({count})]\n{REPORT}"
 
 
 def trivial(count: int) -> list[str]:
