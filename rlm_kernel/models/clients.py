@@ -129,7 +129,7 @@ def _open(address: Address, api_key: str, headers: dict[str, str]) -> AsyncOpenA
     import openai
     from openai._constants import DEFAULT_CONNECTION_LIMITS
 
-    from rlm_kernel.models.prepared import PreparedClient
+    from rlm_kernel.models.prepared import client_type
 
     if address.authorization:
         headers = {"Authorization": address.authorization, **headers}
@@ -137,7 +137,7 @@ def _open(address: Address, api_key: str, headers: dict[str, str]) -> AsyncOpenA
         "limits": type(DEFAULT_CONNECTION_LIMITS)(max_connections=_most_connections(), keepalive_expiry=5.0),
         "trust_env": not address.on_this_machine,  # a proxy for the outside must not catch calls that stay here
     }
-    return PreparedClient(
+    return client_type()(
         base_url=address.url,
         api_key=api_key,
         timeout=openai.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None),

@@ -6,7 +6,9 @@ import openai
 import pytest
 from openai._models import FinalRequestOptions
 
-from rlm_kernel.models.prepared import PreparedClient
+from rlm_kernel.models.prepared import client_type
+
+PreparedClient = client_type()
 
 SETUP = {
     "api_key": "a-key",
