@@ -59,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
                 for row, numbers in values.items():
                     found.setdefault(engine, {})[f"{name}/{row}"] = numbers
                 _say(name, engine, values, note)
+            _write(options.out, found, notes, report(found, notes, measures, pythons.get("reference")))
         if "floors" not in without:
             for kind in ("client", "bare"):
                 found[kind] = {name: list(values) for name, values in floors(kind, server, options.repeats).items()}

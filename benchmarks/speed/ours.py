@@ -9,7 +9,7 @@ from typing import Any
 from speed.engine import Asked
 from speed.server import ROOT, SUB
 
-OFF = {"steps": 300, "calls": None, "seconds": None}
+OFF = {"steps": 300, "depth": 2, "calls": None, "cost": None, "seconds": None}
 
 
 class Ours:
@@ -73,7 +73,7 @@ class OursInShell(Ours):
     def ask(self, context: object = "some context", *, call_seconds: float | None = None) -> Asked:
         """One cell, timed."""
         self._shell.user_ns["context_"] = context
-        options = f"-m {ROOT} -s {SUB} --max-steps 300 --max-calls none --max-seconds none"
+        options = f"-m {ROOT} -s {SUB} --max-steps 300 --depth 2 --max-calls none --max-cost none --max-seconds none"
         cell = f"%%rlm context_ {options} --call-timeout {call_seconds or 'none'}\nwhat is it?"
         began = time.perf_counter()
         result = self._shell.run_cell(cell)
