@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit test-matrix bench clean browser images
+.PHONY: help demo test check lint types unit test-matrix bench bench-engine clean browser images
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -39,11 +39,14 @@ test-matrix: ## kernel, namespace and magics with older releases of ipykernel
 bench: $(VENV)/.bench  ## is the local model right? real questions, one after the other
 	$(BIN)/python benchmarks/local_model.py --half dev --out demo/bench-dev.json
 
+bench-engine: $(VENV)/.bench  ## how fast is the engine? beside the reference implementation, in .reference
+	$(BIN)/python benchmarks/engine.py
+
 images: $(VENV)/.dev browser  ## the picture of the README, anew: a real JupyterLab on the bundled local model
 	$(BIN)/python docs/images/make.py
 
 clean:  ## remove .venv and whatever was built or cached
-	rm -rf $(VENV) .matrix build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .matrix .reference build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 browser:

@@ -43,6 +43,7 @@ class Driver:
         self.pending: Action | None = None
         """The action that was asked for and has no outcome yet: what a stopped run would go on with."""
         self._interrupted: Outcome | None = None
+        self._sizes: dict[str, int] = {}  # each request repeats the texts of the one before it
 
     def run(self, interrupted: Callable[[], bool] = lambda: False) -> Ending:
         """Perform actions until the loop ends.
@@ -151,8 +152,14 @@ class Driver:
             return budget.reserve_last()
         # A child leaves free what its ancestors need to end: a reply, and an answer from the evidence.
         keep = KEPT_FREE if is_child else min(1, budget.used.calls)
-        tokens = sum(self._model.count(message.content) for message in request.messages)
+        tokens = sum(self._tokens(message.content) for message in request.messages)
         return budget.reserve(self._calls.needs(self._model, tokens, request), keep_calls=keep)
+
+    def _tokens(self, text: str) -> int:
+        size = self._sizes.get(text)
+        if size is None:
+            size = self._sizes[text] = self._model.count(text)
+        return size
 
     def _execute(self, action: Execute) -> Outcome:
         budget, stream = self._calls.budget, self._calls.stream

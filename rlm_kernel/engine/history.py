@@ -8,7 +8,8 @@ trajectory.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from rlm_kernel.trajectory.records import Message
 
@@ -38,6 +39,11 @@ class Exchange:
     """What stands for the feedback once there is no room for it."""
     fault: bool = False
     """True if nothing came of it: an error, a doubted or refused result."""
+    turns: tuple[Message, Message] = field(init=False, repr=False)
+    """The two messages; made once, for every later request repeats them and every event of one refers to them."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "turns", (Message("assistant", self.reply), Message("user", self.feedback)))
 
 
 class History:
@@ -60,12 +66,7 @@ class History:
     @property
     def messages(self) -> tuple[Message, ...]:
         """The conversation as it is sent."""
-        turns = (
-            message
-            for exchange in self._exchanges
-            for message in (Message("assistant", exchange.reply), Message("user", exchange.feedback))
-        )
-        return (*self._opening, *turns)
+        return (*self._opening, *chain.from_iterable(exchange.turns for exchange in self._exchanges))
 
     @property
     def tokens(self) -> int:

@@ -129,13 +129,15 @@ def _open(address: Address, api_key: str, headers: dict[str, str]) -> AsyncOpenA
     import openai
     from openai._constants import DEFAULT_CONNECTION_LIMITS
 
+    from rlm_kernel.models.prepared import client_type
+
     if address.authorization:
         headers = {"Authorization": address.authorization, **headers}
     options: dict[str, Any] = {
         "limits": type(DEFAULT_CONNECTION_LIMITS)(max_connections=_most_connections(), keepalive_expiry=5.0),
         "trust_env": not address.on_this_machine,  # a proxy for the outside must not catch calls that stay here
     }
-    return openai.AsyncOpenAI(
+    return client_type()(
         base_url=address.url,
         api_key=api_key,
         timeout=openai.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None),
