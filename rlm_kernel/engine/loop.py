@@ -10,7 +10,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from rlm_kernel.engine.actions import Action, Execute, Generate, Note, Solved
-from rlm_kernel.engine.answers import asks_how_many, is_passage, is_scalar, literal, plain_answer, says_not_found
+from rlm_kernel.engine.answers import asks_how_many, is_passage, is_scalar, literal, plain_answer, says_not_found, show_last_value
 from rlm_kernel.engine.feedback import Feedback, cut
 from rlm_kernel.engine.guards import Candidate, objection
 from rlm_kernel.engine.history import Count, Exchange, History, HistoryOverflow
@@ -104,6 +104,7 @@ class _Root:
         self.evidence: list[str] = []
         self.objected: set[str] = set()
         self.codes: set[str] = set()
+        self.failing: set[str] = set()
         self.asked_for_final = False
 
     def work(self) -> Solving:
@@ -205,7 +206,8 @@ class _Root:
 
     def _run(self, code: Code, reply: Reply) -> _Part:
         seen = bool(self.evidence)
-        outcome = yield Execute(step=self.steps + 1, code=code.source)
+        source = show_last_value(code.source) if self.settings.take_scalar else code.source
+        outcome = yield Execute(step=self.steps + 1, code=source)
         assert isinstance(outcome, Outcome)
         self.steps += 1
         self.misses = 0
@@ -216,6 +218,8 @@ class _Root:
         if output.failure is not None:
             self.faults += 1
             self._remember(output)
+            if self._is_stuck(code.source):
+                return (yield from self._start_over())
             self._add(self._said(reply, code), self.feedback.error(output, output.failure), output=output, fault=True)
             return None
         self._remember(output)
@@ -251,7 +255,7 @@ class _Root:
         if outcome.has_value and isinstance(outcome.value, int | float | str) and not outcome.output.stdout.strip():
             return Final(outcome.value)
         printed = outcome.output.stdout.strip()
-        return Final(literal(printed)) if is_scalar(printed) and not outcome.has_value else None
+        return Final(literal(printed)) if is_scalar(printed) and outcome.value is None else None
 
     def _takes_scalar(self) -> bool:
         return self._over_table() or asks_how_many(self.task.question)
@@ -272,6 +276,9 @@ class _Root:
             self.faults += 1
             yield Note(step=self.steps, kind="redraw", text="asked again: a constant, before anything was looked at")
             return None
+        if section in _NEVER_TRUE and self._is_stuck(source):
+            self.faults += 1
+            return (yield from self._start_over())
         if section in self.objected or (section == "unseen" and self.settings.redraw):
             yield Note(step=self.steps, kind="remark", text=f"the answer was taken although: {_REASONS[section]}")
             return Solved(value=value)
@@ -281,6 +288,18 @@ class _Root:
         yield Note(step=self.steps, kind="guard", text=f"refused once: {_REASONS[section]}")
         told = self.feedback.objection(section, output, value)
         self._add(reply.text, told, output=output, fault=True)
+        return None
+
+    def _is_stuck(self, source: str) -> bool:
+        """True if the model wrote the same failing code again: what it was told does not help it."""
+        plain = "\n".join(line for line in source.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+        stuck = self.settings.redraw and plain in self.failing
+        self.failing.add(plain)
+        return stuck
+
+    def _start_over(self) -> _Part:
+        self.history.forget_faults()
+        yield Note(step=self.steps, kind="redraw", text="asked anew: the same code came again")
         return None
 
     # -- ending without FINAL
@@ -341,15 +360,21 @@ class _Root:
         return f"\n{text}" if text else ""
 
 
+_NEVER_TRUE = frozenset({"doubt_nan", "ask_one_name", "ask_one_number", "ask_row", "ask_percent", "doubt_same"})
+"""Objections that saying it twice does not answer."""
+
 _REASONS = {
     "unseen": "the answer is a constant, given before any output was seen",
     "non_answer": "the answer is empty, a placeholder or an error text",
     "doubt_nan": "the answer is nan",
     "doubt_table": "the answer is zero",
     "doubt_nothing": "the answer is zero or nothing",
-    "ask_one_name": "the answer is a whole table where one name was asked for",
+    "doubt_same": "the answer is a difference of zero",
+    "ask_one_name": "the answer is several values where one was asked for",
+    "ask_one_number": "the answer is several values where one number was asked for",
+    "ask_row": "the answer is the label of a row where a name was asked for",
     "ask_one_key": "the answer is several where one was asked for",
-    "ask_percent": "the answer is a share where a percentage was asked for",
+    "ask_percent": "the answer is no percentage from 0 to 100",
     "ask_words": "the answer is a number where words were asked for",
 }
 

@@ -9,12 +9,16 @@ the example's name before that, none after). ``$name`` is filled in by the loop.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import tomllib
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from string import Template
 from typing import Any, Literal
 
@@ -22,6 +26,8 @@ from rlm_kernel.errors import ConfigError
 from rlm_kernel.trajectory.records import Binding, Message
 
 _EXAMPLES = "examples "
+_PATTERNS = "patterns "
+_SHORT = 12  # words and pairs; keeps a short question from being close to everything
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +107,8 @@ class Pack:
         text = "\n\n".join(context.text for context in contexts) or inventory
         if len(contexts) > 1:
             text += "\n\n" + self.say("several", names=names)
+        if similar := self._similar(kind, name, question):
+            text += f"\n\n{similar}"
         asked = self.say("question", description=text, names=names, question=question)
         return (Message("system", self._system(kind, window)), *self._examples(kind, name), Message("user", asked))
 
@@ -111,6 +119,17 @@ class Pack:
     def _system(self, kind: str, window: int) -> str:
         own = f"system {kind}"
         return self.say(own if own in self.sections else "system", sub_window=f"{window:,}")
+
+    def _similar(self, kind: str, name: str, question: str) -> str:
+        """The worked question of the pack's collection that is closest in its words; nothing if none is close.
+
+        It stands behind the description, so that a server answers all before it from its cache.
+        """
+        _, turns = _example_turns(self.sections.get(_PATTERNS + kind, ""))
+        found = closest(question, {turn.question: turn for turn in turns})
+        if found is None:
+            return ""
+        return self.say("similar", question=found.question, code=self.fence(found.replies[0].replace("@", name)))
 
     def _examples(self, kind: str, name: str) -> list[Message]:
         section = self.sections.get(_EXAMPLES + kind, self.sections.get(_EXAMPLES + "object", ""))
@@ -125,6 +144,27 @@ class Pack:
                     messages.append(Message("user", self.say("output", output=output)))
             description = ""  # one description serves all examples: reading the prompt is the main cost
         return messages
+
+
+def closest(question: str, collection: Mapping[str, Turn]) -> Turn | None:
+    """The one whose question shares most words with `question`; a word that few questions have counts more."""
+    words = {text: _words(text) for text in collection}
+    counts = Counter(word for own in words.values() for word in own)
+    asked = _words(question)
+
+    def score(text: str) -> float:
+        shared = sum(math.log(1 + len(words) / counts[word]) for word in words[text] & asked)
+        return shared / math.sqrt(len(words[text]) + _SHORT)
+
+    best = max(words, key=score, default=None)
+    return collection[best] if best is not None and words[best] & asked else None
+
+
+def _words(text: str) -> frozenset[str]:
+    """Words and pairs of words: numbers alike, plurals as singulars, superlatives also by their ending."""
+    plain = ["#" if word[0].isdigit() else word.removesuffix("s") for word in re.findall(r"[a-z]+|\d+", text.lower())]
+    endings = {"-est" for word in plain if word.endswith("est") and len(word) > len("west")}
+    return frozenset([*plain, *(" ".join(pair) for pair in pairwise(plain)), *endings])
 
 
 def fenced(text: str, tag: str = "") -> str:
