@@ -47,19 +47,6 @@ def literal(text: str) -> object:
     return value if isinstance(value, int | float | str | list | tuple | dict) else text
 
 
-def show_last_value(source: str) -> str:
-    """Code whose last line makes a name, and then shows it: a small model often forgets to."""
-    try:
-        body = ast.parse(source).body
-    except (SyntaxError, ValueError, MemoryError, RecursionError):  # a magic, or broken: it is run as it is
-        return source
-    match body[-1:]:
-        case [ast.Assign(targets=[ast.Name(id=name)])] if not final_calls(source):
-            return f"{source.rstrip()}\n{name}"
-        case _:
-            return source
-
-
 def plain_answer(reply: Reply) -> object:
     """The answer in a reply that was asked for plain text, however it was wrapped."""
     match read(reply):

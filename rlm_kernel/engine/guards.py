@@ -34,6 +34,25 @@ _NUMBERS_WANTED = re.compile(r"\b(?:list|each|every|table|respectively|by)\b", r
 _PERCENTAGE_OF = re.compile(r"\bpercent(?:age)? of\b", re.IGNORECASE)
 _FULL = 100.0
 
+NEVER_TRUE = frozenset({"doubt_nan", "ask_one_name", "ask_one_number", "ask_row", "ask_percent", "doubt_same"})
+"""Objections that saying it twice does not answer."""
+
+REASONS = {
+    "unseen": "the answer is a constant, given before any output was seen",
+    "non_answer": "the answer is empty, a placeholder or an error text",
+    "doubt_nan": "the answer is nan",
+    "doubt_table": "the answer is zero",
+    "doubt_nothing": "the answer is zero or nothing",
+    "doubt_same": "the answer is a difference of zero",
+    "ask_one_name": "the answer is several values where one was asked for",
+    "ask_one_number": "the answer is several values where one number was asked for",
+    "ask_row": "the answer is the label of a row where a name was asked for",
+    "ask_one_key": "the answer is several where one was asked for",
+    "ask_percent": "the answer is no percentage from 0 to 100",
+    "ask_words": "the answer is a number where words were asked for",
+}
+"""Objections in a few words, for the trajectory."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:

@@ -7,13 +7,14 @@ the same generator.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rlm_kernel.engine.actions import Action, Execute, Generate, Note, Solved
-from rlm_kernel.engine.answers import asks_how_many, is_passage, is_scalar, literal, plain_answer, says_not_found, show_last_value
+from rlm_kernel.engine.answers import asks_how_many, is_passage, is_scalar, literal, plain_answer, says_not_found
 from rlm_kernel.engine.feedback import Feedback, cut
-from rlm_kernel.engine.guards import Candidate, objection
+from rlm_kernel.engine.guards import NEVER_TRUE, REASONS, Candidate, objection
 from rlm_kernel.engine.history import Count, Exchange, History, HistoryOverflow
+from rlm_kernel.engine.mending import mend
 from rlm_kernel.engine.replies import (
     Code,
     CutOff,
@@ -206,8 +207,10 @@ class _Root:
 
     def _run(self, code: Code, reply: Reply) -> _Part:
         seen = bool(self.evidence)
-        source = show_last_value(code.source) if self.settings.take_scalar else code.source
-        outcome = yield Execute(step=self.steps + 1, code=source)
+        if self.settings.mend:
+            fields = {field for context in self.task.contexts for field in context.fields}
+            code = replace(code, source=mend(code.source, fields))
+        outcome = yield Execute(step=self.steps + 1, code=code.source)
         assert isinstance(outcome, Outcome)
         self.steps += 1
         self.misses = 0
@@ -276,16 +279,16 @@ class _Root:
             self.faults += 1
             yield Note(step=self.steps, kind="redraw", text="asked again: a constant, before anything was looked at")
             return None
-        if section in _NEVER_TRUE and self._is_stuck(source):
+        if section in NEVER_TRUE and self._is_stuck(source):
             self.faults += 1
             return (yield from self._start_over())
         if section in self.objected or (section == "unseen" and self.settings.redraw):
-            yield Note(step=self.steps, kind="remark", text=f"the answer was taken although: {_REASONS[section]}")
+            yield Note(step=self.steps, kind="remark", text=f"the answer was taken although: {REASONS[section]}")
             return Solved(value=value)
         self.objected.add(section)
         self.faults += 1
         self._remember(output)
-        yield Note(step=self.steps, kind="guard", text=f"refused once: {_REASONS[section]}")
+        yield Note(step=self.steps, kind="guard", text=f"refused once: {REASONS[section]}")
         told = self.feedback.objection(section, output, value)
         self._add(reply.text, told, output=output, fault=True)
         return None
@@ -358,25 +361,6 @@ class _Root:
             return ""
         text = self.feedback.say("banner", step=self.steps, steps=most, left=most - self.steps)
         return f"\n{text}" if text else ""
-
-
-_NEVER_TRUE = frozenset({"doubt_nan", "ask_one_name", "ask_one_number", "ask_row", "ask_percent", "doubt_same"})
-"""Objections that saying it twice does not answer."""
-
-_REASONS = {
-    "unseen": "the answer is a constant, given before any output was seen",
-    "non_answer": "the answer is empty, a placeholder or an error text",
-    "doubt_nan": "the answer is nan",
-    "doubt_table": "the answer is zero",
-    "doubt_nothing": "the answer is zero or nothing",
-    "doubt_same": "the answer is a difference of zero",
-    "ask_one_name": "the answer is several values where one was asked for",
-    "ask_one_number": "the answer is several values where one number was asked for",
-    "ask_row": "the answer is the label of a row where a name was asked for",
-    "ask_one_key": "the answer is several where one was asked for",
-    "ask_percent": "the answer is no percentage from 0 to 100",
-    "ask_words": "the answer is a number where words were asked for",
-}
 
 
 def _lesson(reading: Reading) -> tuple[str, str]:

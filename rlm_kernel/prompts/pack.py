@@ -27,6 +27,7 @@ from rlm_kernel.trajectory.records import Binding, Message
 
 _EXAMPLES = "examples "
 _PATTERNS = "patterns "
+_ALIKE = {"on": "in", "at": "in"}
 _SHORT = 12  # words and pairs; keeps a short question from being close to everything
 
 
@@ -52,6 +53,8 @@ class Settings:
     """Ask again, once, when a whole table or a number is given where one name was asked for."""
     take_scalar: bool = False
     """Take a single printed value as the answer where the context is a table: saves the call that would repeat it."""
+    mend: bool = False
+    """Spell columns as they are and show the value of a last assignment, before code runs."""
     read: bool = False
     """Have passages that a step printed read in a fresh conversation: the question and they alone."""
     patience: int | None = None
@@ -162,7 +165,8 @@ def closest(question: str, collection: Mapping[str, Turn]) -> Turn | None:
 
 def _words(text: str) -> frozenset[str]:
     """Words and pairs of words: numbers alike, plurals as singulars, superlatives also by their ending."""
-    plain = ["#" if word[0].isdigit() else word.removesuffix("s") for word in re.findall(r"[a-z]+|\d+", text.lower())]
+    found = re.findall(r"[a-z]+|\d+", text.lower())
+    plain = ["#" if word[0].isdigit() else _ALIKE.get(word, word.removesuffix("s")) for word in found]
     endings = {"-est" for word in plain if word.endswith("est") and len(word) > len("west")}
     return frozenset([*plain, *(" ".join(pair) for pair in pairwise(plain)), *endings])
 
