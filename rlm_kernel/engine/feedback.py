@@ -75,6 +75,8 @@ class Feedback:
                 return self._spaced("hint_index")
             case "NameError":
                 return self._spaced("hint_name")
+            case "TypeError" if "reduction" in failure.message or "could not convert string" in failure.message.lower():
+                return self._spaced("hint_text")
             case "AttributeError" if ".dt accessor" in failure.message:
                 return self._spaced("hint_dates")
             case "AttributeError" if "GroupBy" in failure.message:

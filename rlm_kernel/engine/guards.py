@@ -168,10 +168,12 @@ def _number_for_name(candidate: Candidate) -> str | None:
         return None
     if not _over_table(candidate):
         return "ask_words"
-    # Over a table a number can name something: a group may be one. An extreme value or its row's label does not.
+    # Over a table a number can name something: a group may be one. A fraction, an extreme value, a row's label do not.
+    fraction = not float(str(candidate.value)).is_integer()
     extreme = re.search(r"\b(?:idx)?(?:max|min)\(", candidate.code)
     grouped = re.search(r"groupby|value_counts|\.loc\b", candidate.code)
-    return "ask_row" if extreme and not grouped and not _asks_for_column(candidate) else None
+    doubtful = fraction or (extreme and not grouped)
+    return "ask_row" if doubtful and not _asks_for_column(candidate) else None
 
 
 def _asks_for_column(candidate: Candidate) -> bool:

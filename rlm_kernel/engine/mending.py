@@ -8,7 +8,17 @@ from collections.abc import Collection, Iterator
 from rlm_kernel.engine.replies import final_calls
 
 _TAKE_COLUMNS = frozenset(
-    {"groupby", "sort_values", "nlargest", "nsmallest", "dropna", "drop_duplicates", "set_index", "drop", "value_counts"}
+    {
+        "groupby",
+        "sort_values",
+        "nlargest",
+        "nsmallest",
+        "dropna",
+        "drop_duplicates",
+        "set_index",
+        "drop",
+        "value_counts",
+    }
 )
 
 
