@@ -179,7 +179,7 @@ def _number_for_name(candidate: Candidate) -> str | None:
 def _asks_for_column(candidate: Candidate) -> bool:
     asked = _ONE_WANTED.search(candidate.question)
     fields = {field.lower() for context in candidate.contexts for field in context.fields}
-    return asked is not None and asked.group(1).lower() in fields
+    return asked is not None and asked.group(1).lower() in fields and asked.group(1).lower() in candidate.code.lower()
 
 
 def _is_number(value: object) -> bool:

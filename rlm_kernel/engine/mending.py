@@ -16,7 +16,6 @@ _TAKE_COLUMNS = frozenset(
         "dropna",
         "drop_duplicates",
         "set_index",
-        "drop",
         "value_counts",
     }
 )
@@ -37,20 +36,19 @@ def spell(source: str, tree: ast.Module, fields: Collection[str]) -> str:
     """Columns that differ from a real one in upper and lower case only, written as the real one."""
     real = {field.lower(): field for field in fields}
     ambiguous = len(real) < len(set(fields))
-    made = {name.value for name in _column_names(tree, ast.Store)}
+    made = {name for name, _ in _column_names(tree, ast.Store)}
     wrong = [
-        name
-        for name in _column_names(tree, ast.Load)
-        if name.value not in fields and name.value not in made and name.value.lower() in real
+        (name, node)
+        for name, node in _column_names(tree, ast.Load)
+        if name not in fields and name not in made and name.lower() in real and node.lineno == node.end_lineno
     ]
     if ambiguous or not wrong:
         return source
     lines = source.encode().splitlines(keepends=True)
-    for name in sorted(wrong, key=lambda name: (name.lineno, name.col_offset), reverse=True):
-        if name.lineno == name.end_lineno:
-            line = lines[name.lineno - 1]
-            written = repr(real[name.value.lower()]).encode()
-            lines[name.lineno - 1] = line[: name.col_offset] + written + line[name.end_col_offset :]
+    for name, node in sorted(wrong, key=lambda found: (found[1].lineno, found[1].col_offset), reverse=True):
+        line = lines[node.lineno - 1]
+        written = repr(real[name.lower()]).encode()
+        lines[node.lineno - 1] = line[: node.col_offset] + written + line[node.end_col_offset :]
     return b"".join(lines).decode()
 
 
@@ -70,7 +68,7 @@ def _parsed(source: str) -> ast.Module | None:
         return None
 
 
-def _column_names(tree: ast.AST, context: type[ast.expr_context]) -> Iterator[ast.Constant]:
+def _column_names(tree: ast.AST, context: type[ast.expr_context]) -> Iterator[tuple[str, ast.Constant]]:
     """The texts in square brackets, and those given to methods that take columns."""
     for node in ast.walk(tree):
         match node:
@@ -82,6 +80,7 @@ def _column_names(tree: ast.AST, context: type[ast.expr_context]) -> Iterator[as
                         yield from _texts(value)
 
 
-def _texts(node: ast.expr) -> Iterator[ast.Constant]:
-    parts = node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
-    yield from (part for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str))
+def _texts(node: ast.expr) -> Iterator[tuple[str, ast.Constant]]:
+    for part in node.elts if isinstance(node, ast.List | ast.Tuple) else [node]:
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            yield part.value, part
