@@ -27,8 +27,9 @@ from rlm_kernel.trajectory.records import Binding, Message
 
 _EXAMPLES = "examples "
 _PATTERNS = "patterns "
+_IMAGINED = "imagined "
 _ALIKE = {"on": "in", "at": "in"}
-_SHORT = 12  # words and pairs; keeps a short question from being close to everything
+_SHORT = 10.0  # weight of a few words; keeps a short question from being close to everything
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,7 +130,8 @@ class Pack:
         It stands behind the description, so that a server answers all before it from its cache.
         """
         _, turns = _example_turns(self.sections.get(_PATTERNS + kind, ""))
-        found = closest(question, {turn.question: turn for turn in turns})
+        imagined = self.sections.get(_IMAGINED + kind, "")
+        found = closest(question, {turn.question: turn for turn in turns}, imagined)
         if found is None:
             return ""
         return self.say("similar", question=found.question, code=self.fence(found.replies[0].replace("@", name)))
@@ -149,15 +151,23 @@ class Pack:
         return messages
 
 
-def closest(question: str, collection: Mapping[str, Turn]) -> Turn | None:
-    """The one whose question shares most words with `question`; a word that few questions have counts more."""
-    words = {text: _words(text) for text in collection}
+def closest(question: str, collection: Mapping[str, Turn], imagined: str = "") -> Turn | None:
+    """The one whose question is most like `question`: by their words, rare ones counting more.
+
+    Args:
+        question: the user's.
+        collection: worked questions by their text.
+        imagined: words of the imagined data in them, which say nothing.
+    """
+    unsaid = _words(imagined)
+    words = {text: _words(text) - unsaid for text in collection}
     counts = Counter(word for own in words.values() for word in own)
+    weight = {word: math.log(1 + len(words) / count) for word, count in counts.items()}
     asked = _words(question)
 
     def score(text: str) -> float:
-        shared = sum(math.log(1 + len(words) / counts[word]) for word in words[text] & asked)
-        return shared / math.sqrt(len(words[text]) + _SHORT)
+        shared = sum(weight[word] for word in words[text] & asked)
+        return shared / math.sqrt(sum(weight[word] for word in words[text]) + _SHORT)
 
     best = max(words, key=score, default=None)
     return collection[best] if best is not None and words[best] & asked else None
