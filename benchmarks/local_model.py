@@ -18,6 +18,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,8 @@ def _one_unseen(half: str, method: str, question: Question, ask: Ask) -> Result:
     """As `_one`, and nothing of the question reaches the screen, whatever a run prints or raises."""
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            return _one(half, method, question, ask)
+            result = _one(half, method, question, ask)
+            return replace(result, answer="", error="")  # nor into the file
     except contexts.DataMissing:
         raise
     except Exception as exc:

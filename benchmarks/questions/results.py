@@ -81,12 +81,17 @@ HEAD = (
 
 
 def table(results: Iterable[Result]) -> str:
-    """The markdown table: a row for each half, method and kind, and one for all kinds together."""
+    """The markdown table: a row for each half, method and kind, needles by their size, and one for all together."""
     groups: dict[tuple[str, str, str], list[Result]] = {}
     for result in results:
-        groups.setdefault((result.half, result.method, result.kind), []).append(result)
+        groups.setdefault((result.half, result.method, _kind(result)), []).append(result)
         groups.setdefault((result.half, result.method, "zz"), []).append(result)
     return "\n".join([HEAD, *(_row(*key, groups[key]) for key in sorted(groups))])
+
+
+def _kind(result: Result) -> str:
+    """The kind; of a needle also the tokens of its text, which its id bears: ``needle_10k_1``."""
+    return f"needle in {result.id.split('_')[1]} tokens" if result.kind == "needle" else result.kind
 
 
 def _row(half: str, method: str, kind: str, group: list[Result]) -> str:

@@ -75,6 +75,10 @@ class Feedback:
                 return self._spaced("hint_index")
             case "NameError":
                 return self._spaced("hint_name")
+            case "TypeError" if "reduction" in failure.message or "could not convert string" in failure.message.lower():
+                return self._spaced("hint_text")
+            case "AttributeError" if ".dt accessor" in failure.message:
+                return self._spaced("hint_dates")
             case "AttributeError" if "GroupBy" in failure.message:
                 return self._spaced("hint_group")
             case _:
@@ -82,6 +86,8 @@ class Feedback:
 
     def _key_hint(self, message: str) -> str:
         key = message.strip("'\" ")
+        if not message.startswith(("'", '"')):  # no column: most have names
+            return self._spaced("hint_label", label=key)
         fields = [field for context in self.contexts for field in context.fields]
         near = [field for field in fields if field.lower() == key.lower()]
         near = near or difflib.get_close_matches(key, fields, n=1)

@@ -20,9 +20,38 @@ _WORDS_WANTED = re.compile(
 )
 _ONE_WANTED = re.compile(r"\b(?:which|what) (?:is the |was the |one )?(?!(?:\w+ )?(?:are|were)\b)(\w+)", re.IGNORECASE)
 _SEVERAL_WANTED = re.compile(
-    r"\b(list|each|every|all|table|top|two|three|four|five|six|seven|eight|nine|ten|several|rank|per|\d+)\b",
+    r"\b(?:list|each|every|all|table|top|several|rank|per|respectively)\b"
+    r"|\b(?:which|what|the|first|last|give|name)\s+(?:\w+\s+)?"
+    r"(?:two|three|four|five|six|seven|eight|nine|ten|twenty|\d+)\s",
     re.IGNORECASE,
 )
+_NUMBER_WANTED = re.compile(
+    r"\b(?:how (?:many|much|often)|(?:what|which) (?:percentage|percent|share|fraction|number)"
+    r"|what (?:is|was) the (?:\w+ )?(?:average|mean|median|total|sum|number|correlation|percentage|difference))\b",
+    re.IGNORECASE,
+)
+_NUMBERS_WANTED = re.compile(r"\b(?:list|each|every|table|respectively|by)\b", re.IGNORECASE)
+_PERCENTAGE_OF = re.compile(r"\bpercent(?:age)? of\b", re.IGNORECASE)
+_FULL = 100.0
+
+NEVER_TRUE = frozenset({"doubt_nan", "ask_one_name", "ask_one_number", "ask_row", "ask_percent", "doubt_same"})
+"""Objections that saying it twice does not answer."""
+
+REASONS = {
+    "unseen": "the answer is a constant, given before any output was seen",
+    "non_answer": "the answer is empty, a placeholder or an error text",
+    "doubt_nan": "the answer is nan",
+    "doubt_table": "the answer is zero",
+    "doubt_nothing": "the answer is zero or nothing",
+    "doubt_same": "the answer is a difference of zero",
+    "ask_one_name": "the answer is several values where one was asked for",
+    "ask_one_number": "the answer is several values where one number was asked for",
+    "ask_row": "the answer is the label of a row where a name was asked for",
+    "ask_one_key": "the answer is several where one was asked for",
+    "ask_percent": "the answer is no percentage from 0 to 100",
+    "ask_words": "the answer is a number where words were asked for",
+}
+"""Objections in a few words, for the trajectory."""
 
 
 REASONS = {
@@ -62,9 +91,9 @@ def objection(candidate: Candidate, settings: Settings) -> str | None:
     if not candidate.seen and partial and constant_final(candidate.code):
         return "unseen"
     if settings.doubt_zero and _is_zero(value):
-        return "doubt_table" if _over_table(candidate) else "doubt_nothing"
+        return _doubt_of_zero(candidate)
     if settings.ask_one:
-        return _share_for_percentage(candidate) or _not_one_name(candidate)
+        return _no_percentage(candidate) or _several_for_one(candidate) or _number_for_name(candidate)
     return None
 
 
@@ -119,25 +148,60 @@ def _over_table(candidate: Candidate) -> bool:
     return any(context.kind == "table" for context in candidate.contexts)
 
 
-def _share_for_percentage(candidate: Candidate) -> str | None:
-    """A small model often forgets the factor of 100."""
-    if "percent" not in candidate.question.lower() or "100" in candidate.code:
-        return None
+def _doubt_of_zero(candidate: Candidate) -> str:
+    if not _over_table(candidate):
+        return "doubt_nothing"
+    return "doubt_same" if " - " in candidate.code else "doubt_table"
+
+
+def _no_percentage(candidate: Candidate) -> str | None:
+    """A small model often forgets the factor of 100, or takes a sum for the share of rows."""
     try:
-        return "ask_percent" if 0 < float(candidate.value) < 1 else None  # type: ignore[arg-type]  # no number raises
-    except Exception:  # an odd class is no share
+        number = float(candidate.value)  # type: ignore[arg-type]  # no number raises
+    except Exception:  # an odd class is no percentage
         return None
+    too_small = "percent" in candidate.question.lower() and 0 < number < 1 and "100" not in candidate.code
+    too_large = _PERCENTAGE_OF.search(candidate.question) and number > _FULL
+    return "ask_percent" if too_small or too_large else None
 
 
-def _not_one_name(candidate: Candidate) -> str | None:
+def _several_for_one(candidate: Candidate) -> str | None:
     value, question = candidate.value, candidate.question
-    if _SEVERAL_WANTED.search(question):
-        return None
     size = None if isinstance(value, str) else length(value)
-    if size is not None and size > 1 and _ONE_WANTED.search(question):
+    if size is None or size < 2:  # noqa: PLR2004 - more than one
+        return None
+    if _over_table(candidate) and _NUMBER_WANTED.search(question) and not _NUMBERS_WANTED.search(question):
+        return "ask_one_number"
+    if _ONE_WANTED.search(question) and not _SEVERAL_WANTED.search(question):
         return "ask_one_name" if _over_table(candidate) else "ask_one_key"
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    number = number or (isinstance(value, str) and value.strip().lstrip("-").replace(".", "", 1).isdigit())
-    if number and not _over_table(candidate) and _WORDS_WANTED.search(question):
-        return "ask_words"
     return None
+
+
+def _number_for_name(candidate: Candidate) -> str | None:
+    if not (_is_number(candidate.value) and _WORDS_WANTED.search(candidate.question)):
+        return None
+    if not _over_table(candidate):
+        return "ask_words"
+    # Over a table a number can name something: a group may be one. A fraction, an extreme value, a row's label do not.
+    fraction = not float(str(candidate.value)).is_integer()
+    extreme = re.search(r"\b(?:idx)?(?:max|min)\(", candidate.code)
+    grouped = re.search(r"groupby|value_counts|\.loc\b", candidate.code)
+    doubtful = fraction or (extreme and not grouped)
+    return "ask_row" if doubtful and not _asks_for_column(candidate) else None
+
+
+def _asks_for_column(candidate: Candidate) -> bool:
+    asked = _ONE_WANTED.search(candidate.question)
+    fields = {field.lower() for context in candidate.contexts for field in context.fields}
+    return asked is not None and asked.group(1).lower() in fields and asked.group(1).lower() in candidate.code.lower()
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, str):
+        return value.strip().lstrip("-").replace(".", "", 1).isdigit()
+    if isinstance(value, bool) or length(value) is not None:
+        return False
+    try:
+        return bool(value == float(value))  # type: ignore[arg-type]  # no number raises
+    except Exception:  # an odd class is no number
+        return False

@@ -76,9 +76,13 @@ class History:
     def add(self, exchange: Exchange) -> None:
         """Append an exchange."""
         if self._newest_fault_only:
-            while self._exchanges and self._exchanges[-1].fault:
-                self._exchanges.pop()
+            self.forget_faults()
         self._exchanges.append(exchange)
+
+    def forget_faults(self) -> None:
+        """Drop the newest exchanges of which nothing came."""
+        while self._exchanges and self._exchanges[-1].fault:
+            self._exchanges.pop()
 
     def fit(self, room: int) -> str | None:
         """Shrink the conversation to `room` tokens if it is larger. Says what was done, or None.

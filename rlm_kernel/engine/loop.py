@@ -7,13 +7,14 @@ the same generator.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rlm_kernel.engine.actions import Action, Execute, Generate, Note, Solved
 from rlm_kernel.engine.answers import asks_how_many, fit, is_passage, is_scalar, literal, plain_answer, says_not_found
 from rlm_kernel.engine.feedback import Feedback, cut
-from rlm_kernel.engine.guards import REASONS, Candidate, objection
+from rlm_kernel.engine.guards import NEVER_TRUE, REASONS, Candidate, objection
 from rlm_kernel.engine.history import Count, Exchange, History, HistoryOverflow
+from rlm_kernel.engine.mending import mend
 from rlm_kernel.engine.replies import Code, Empty, Prose, Reading, TextFinal, last_words, lesson, read
 from rlm_kernel.engine.returns import Misfit, Returns
 from rlm_kernel.errors import ContextOverflow, LimitReached, ModelError, RunNotDone
@@ -103,6 +104,7 @@ class Root:
         self.evidence: list[str] = []
         self.objected: set[str] = set()
         self.codes: set[str] = set()
+        self.failing: set[str] = set()
         self.asked_for_final = False
 
     def solve(self) -> Solving:
@@ -239,6 +241,9 @@ class Root:
 
     def _run(self, code: Code, reply: Reply) -> _Part:
         seen = bool(self.evidence)
+        if self.settings.mend:
+            fields = {field for context in self.task.contexts for field in context.fields}
+            code = replace(code, source=mend(code.source, fields))
         self.unrun = (code, reply)  # paid for: if a limit keeps it from running, it runs once that is raised
         outcome = yield Execute(step=self.steps + 1, code=code.source)
         assert isinstance(outcome, Outcome)
@@ -252,6 +257,8 @@ class Root:
         if output.failure is not None:
             self.faults += 1
             self._remember(output)
+            if self._is_stuck(code.source):
+                return (yield from self._start_over())
             self._add(self._said(reply, code), self.feedback.error(output, output.failure), output=output, fault=True)
             return None
         self._remember(output)
@@ -287,7 +294,7 @@ class Root:
         if outcome.has_value and isinstance(outcome.value, int | float | str) and not outcome.output.stdout.strip():
             return Final(outcome.value)
         printed = outcome.output.stdout.strip()
-        return Final(literal(printed)) if is_scalar(printed) and not outcome.has_value else None
+        return Final(literal(printed)) if is_scalar(printed) and outcome.value is None else None
 
     def _takes_scalar(self) -> bool:
         return self._over_table() or asks_how_many(self.task.question)
@@ -308,6 +315,9 @@ class Root:
             self.faults += 1
             yield Note(step=self.steps, kind="redraw", text="asked again: a constant, before anything was looked at")
             return None
+        if section in NEVER_TRUE and self._is_stuck(source):
+            self.faults += 1
+            return (yield from self._start_over())
         if section in self.objected or (section == "unseen" and self.settings.redraw):
             yield Note(step=self.steps, kind="remark", text=f"the answer was taken although: {REASONS[section]}")
             return (yield from self._accept(value, reply, output))
@@ -336,6 +346,18 @@ class Root:
             told = self.feedback.say("misfit_final", error=str(misfit), form=returns.words)
             self._add(reply.text, told, output=output, fault=True)
             return None
+
+    def _is_stuck(self, source: str) -> bool:
+        """True if the model wrote the same failing code again: what it was told does not help it."""
+        plain = "\n".join(line for line in source.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+        stuck = self.settings.redraw and plain in self.failing
+        self.failing.add(plain)
+        return stuck
+
+    def _start_over(self) -> _Part:
+        self.history.forget_faults()
+        yield Note(step=self.steps, kind="redraw", text="asked anew: the same code came again")
+        return None
 
     # -- ending without FINAL
 

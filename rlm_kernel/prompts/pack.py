@@ -9,12 +9,16 @@ the example's name before that, none after). ``$name`` is filled in by the loop.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import tomllib
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from string import Template
 from typing import Any, Literal
 
@@ -22,6 +26,10 @@ from rlm_kernel.errors import ConfigError
 from rlm_kernel.trajectory.records import Binding, Message
 
 _EXAMPLES = "examples "
+_PATTERNS = "patterns "
+_IMAGINED = "imagined "
+_ALIKE = {"on": "in", "at": "in"}
+_SHORT = 10.0  # weight of a few words; keeps a short question from being close to everything
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +54,8 @@ class Settings:
     """Ask again, once, when a whole table or a number is given where one name was asked for."""
     take_scalar: bool = False
     """Take a single printed value as the answer where the context is a table: saves the call that would repeat it."""
+    mend: bool = False
+    """Spell columns as they are and show the value of a last assignment, before code runs."""
     read: bool = False
     """Have passages that a step printed read in a fresh conversation: the question and they alone."""
     patience: int | None = None
@@ -114,6 +124,8 @@ class Pack:
         text = "\n\n".join(context.text for context in contexts) or inventory
         if len(contexts) > 1:
             text += "\n\n" + self.say("several", names=names)
+        if similar := self._similar(kind, name, question):
+            text += f"\n\n{similar}"
         asked = self.say("question", description=text, names=names, question=question)
         if form:
             asked += "\n\n" + self.say("final_form", form=form)
@@ -134,6 +146,18 @@ class Pack:
         text = re.sub(r"\n{2,}(?=- )", "\n", text)  # a name with nothing to fill in leaves no gap in the list
         return f"{text}\n\n{self.say('child')}" if is_child else text
 
+    def _similar(self, kind: str, name: str, question: str) -> str:
+        """The worked question of the pack's collection that is closest in its words; nothing if none is close.
+
+        It stands behind the description, so that a server answers all before it from its cache.
+        """
+        _, turns = _example_turns(self.sections.get(_PATTERNS + kind, ""))
+        imagined = self.sections.get(_IMAGINED + kind, "")
+        found = closest(question, {turn.question: turn for turn in turns}, imagined)
+        if found is None:
+            return ""
+        return self.say("similar", question=found.question, code=self.fence(found.replies[0].replace("@", name)))
+
     def _examples(self, kind: str, name: str) -> list[Message]:
         section = self.sections.get(_EXAMPLES + kind, self.sections.get(_EXAMPLES + "object", ""))
         description, turns = _example_turns(section.replace("@", name))
@@ -147,6 +171,36 @@ class Pack:
                     messages.append(Message("user", self.say("output", output=output)))
             description = ""  # one description serves all examples: reading the prompt is the main cost
         return messages
+
+
+def closest(question: str, collection: Mapping[str, Turn], imagined: str = "") -> Turn | None:
+    """The one whose question is most like `question`: by their words, rare ones counting more.
+
+    Args:
+        question: the user's.
+        collection: worked questions by their text.
+        imagined: words of the imagined data in them, which say nothing.
+    """
+    unsaid = _words(imagined)
+    words = {text: _words(text) - unsaid for text in collection}
+    counts = Counter(word for own in words.values() for word in own)
+    weight = {word: math.log(1 + len(words) / count) for word, count in counts.items()}
+    asked = _words(question)
+
+    def score(text: str) -> float:
+        shared = sum(weight[word] for word in words[text] & asked)
+        return shared / math.sqrt(sum(weight[word] for word in words[text]) + _SHORT)
+
+    best = max(words, key=score, default=None)
+    return collection[best] if best is not None and words[best] & asked else None
+
+
+def _words(text: str) -> frozenset[str]:
+    """Words and pairs of words: numbers alike, plurals as singulars, superlatives also by their ending."""
+    found = re.findall(r"[a-z]+|\d+", text.lower())
+    plain = ["#" if word[0].isdigit() else _ALIKE.get(word, word.removesuffix("s")) for word in found]
+    endings = {"-est" for word in plain if word.endswith("est") and len(word) > len("west")}
+    return frozenset([*plain, *(" ".join(pair) for pair in pairwise(plain)), *endings])
 
 
 def fenced(text: str, tag: str = "") -> str:

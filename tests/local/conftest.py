@@ -1,5 +1,6 @@
 """Made-up weights in made-up packages, and the real ones put together once for all tests that ask the real model."""
 
+import contextlib
 import hashlib
 import importlib
 import os
@@ -13,7 +14,7 @@ import pytest
 
 from rlm_kernel.models import local
 from rlm_kernel.models.local import weights
-from rlm_kernel.models.local.table import Part, Weights
+from rlm_kernel.models.local.table import QWEN, Part, Weights
 
 ROOT = Path(__file__).resolve().parents[2]
 _numbers = count()
@@ -100,9 +101,15 @@ def place(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def real_place(tmp_path_factory):
-    """The real weights, put together once. ``RLM_TEST_LOCAL_DIR`` names a directory that has them already."""
+    """The real weights, put together once, in a place of the tests' own: their server is not the user's.
+
+    ``RLM_TEST_LOCAL_DIR`` names a directory that has them already; they are linked from there.
+    """
     if not local.available():
         pytest.skip("the extra [local] is not installed")
-    directory = Path(os.environ.get("RLM_TEST_LOCAL_DIR") or tmp_path_factory.mktemp("local"))
+    directory = tmp_path_factory.mktemp("local")
+    if made := os.environ.get("RLM_TEST_LOCAL_DIR"):
+        with contextlib.suppress(OSError):  # another file system: they are put together again
+            os.link(Path(made) / QWEN.file, directory / QWEN.file)
     weights.ensure(directory=directory)
     return directory

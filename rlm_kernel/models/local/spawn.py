@@ -53,6 +53,11 @@ class Spawned:
         with suppress(OSError), self._process.stdin as order_line:
             order_line.write(order.to_json().encode())
 
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
     def ended(self) -> bool:
         """Whether the process is gone. Asking removes it from the process table."""
         return self._process.poll() is not None
