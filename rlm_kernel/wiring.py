@@ -20,10 +20,11 @@ from rlm_kernel.engine.background import Scope
 from rlm_kernel.engine.calls import Calls
 from rlm_kernel.engine.driver import Driver
 from rlm_kernel.engine.gate import Gates
-from rlm_kernel.engine.loop import Root, Task
+from rlm_kernel.engine.loop import Root
 from rlm_kernel.engine.ports import Executor, Memo, Model
 from rlm_kernel.engine.returns import Returns
 from rlm_kernel.engine.subcalls import Manner, Subcalls
+from rlm_kernel.engine.task import Task
 from rlm_kernel.errors import ConfigError
 from rlm_kernel.namespace.executor import NamespaceExecutor
 from rlm_kernel.namespace.interrupt import Interrupter

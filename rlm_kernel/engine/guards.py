@@ -54,20 +54,6 @@ REASONS = {
 """Objections in a few words, for the trajectory."""
 
 
-REASONS = {
-    "unseen": "the answer is a constant, given before any output was seen",
-    "non_answer": "the answer is empty, a placeholder or an error text",
-    "doubt_nan": "the answer is nan",
-    "doubt_table": "the answer is zero",
-    "doubt_nothing": "the answer is zero or nothing",
-    "ask_one_name": "the answer is a whole table where one name was asked for",
-    "ask_one_key": "the answer is several where one was asked for",
-    "ask_percent": "the answer is a share where a percentage was asked for",
-    "ask_words": "the answer is a number where words were asked for",
-}
-"""What each objection says to the user."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
     """A value that might become the answer."""

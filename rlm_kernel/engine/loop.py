@@ -7,61 +7,26 @@ the same generator.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rlm_kernel.engine.actions import Action, Execute, Generate, Note, Solved
 from rlm_kernel.engine.answers import asks_how_many, fit, is_passage, is_scalar, literal, plain_answer, says_not_found
 from rlm_kernel.engine.feedback import Feedback, cut
 from rlm_kernel.engine.guards import NEVER_TRUE, REASONS, Candidate, objection
-from rlm_kernel.engine.history import Count, Exchange, History, HistoryOverflow
+from rlm_kernel.engine.history import Exchange, History, HistoryOverflow
 from rlm_kernel.engine.mending import mend
 from rlm_kernel.engine.replies import Code, Empty, Prose, Reading, TextFinal, last_words, lesson, read
-from rlm_kernel.engine.returns import Misfit, Returns
+from rlm_kernel.engine.returns import Misfit
+from rlm_kernel.engine.task import Task
 from rlm_kernel.errors import ContextOverflow, LimitReached, ModelError, RunNotDone
-from rlm_kernel.prompts.pack import Pack
-from rlm_kernel.trajectory.records import Binding, Final, Message, Outcome, Output, Reply
+from rlm_kernel.trajectory.records import Final, Message, Outcome, Output, Reply
 
 Solving = Generator[Action, Reply | Outcome | None, Solved]
 _Part = Generator[Action, Reply | Outcome | None, Solved | None]
 
 _MOST_MISSES = 4  # replies in a row from which nothing could be run
 _UNSEEN_REDRAWS = 2  # redraws of a constant given before anything was looked at
-_ROOM_FOR_REPLY = 4096
 _MOST_EVIDENCE = 6_000
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Task:
-    """What one run of the loop is about."""
-
-    question: str
-    contexts: tuple[Binding, ...]
-    pack: Pack
-    window: int
-    """Tokens of prompt and reply together."""
-    count: Count
-    """Tokens of a text."""
-    inventory: str = ""
-    """One line for each of the user's variables, where none was named."""
-    steps: int | None = None
-    """Most steps; None for no bound."""
-    temperature: float | None = None
-    """Overrides the pack's."""
-    seed: int | None = None
-    sub_window: int = 32_768
-    """Tokens that one sub-call may have."""
-    returns: Returns | None = None
-    """The form that the answer must have."""
-    depth: int = 0
-    """0 for the root run, more for child runs."""
-    levels: int | None = 1
-    """How deep models may be called from here: 0 is no sub-calls, 2 child runs; None for no bound."""
-
-    @property
-    def room(self) -> int:
-        """Tokens that the conversation may take."""
-        reply = self.pack.settings.max_tokens or _ROOM_FOR_REPLY
-        return self.window - min(reply, self.window // 4) - 64
 
 
 def solve(task: Task) -> Solving:

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlm_kernel.engine.actions import Execute, Generate, Note, Solved
-from rlm_kernel.engine.loop import Task, solve
+from rlm_kernel.engine.loop import solve
+from rlm_kernel.engine.task import Task
 from rlm_kernel.errors import ContextOverflow, LimitReached, ModelError, RunNotDone
 from rlm_kernel.prompts.pack import choose
 from rlm_kernel.trajectory.records import Binding, Failure, Final, Outcome, Output, Reply
