@@ -79,10 +79,9 @@ class Mapped:
         """
         columns = spread(self._results)
         if self._faults:
-            texts = [self._faults.get(at) for at in range(len(self))]
-            columns["error_" if "error" in columns else "error"] = [
-                None if error is None else str(error) for error in texts
-            ]
+            columns.append(
+                ("error", [str(self._faults[at]) if at in self._faults else None for at in range(len(self))])
+            )
         return self._rows.frame(columns)
 
 
@@ -177,7 +176,8 @@ class _Work:
                     (later if len(pack) == 1 else left).extend(_halves(missing))
             packs = left or later
             later = later if left else []
-            if end := next((answer.error for answer in answers if _is_final(answer.error)), None):
+            end = next((answer.error for answer in answers if _is_final(answer.error)), None)
+            if end is not None:  # an error is false
                 self.faults |= {at: end for pack in (*packs, *later) for at in pack}
                 return
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import difflib
 import json
+import logging
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from importlib import import_module
 from typing import Any
 
 from rlm_kernel.engine.plain import plain
 from rlm_kernel.errors import ConfigError
 
+_log = logging.getLogger(__name__)
+_POLARS_KNOWS = frozenset({bool, int, float, str, list, dict, dt.date, dt.datetime, dt.time, dt.timedelta, Decimal})
 _BREAKS = {ord(mark): f"\\u{ord(mark):04x}" for mark in "\x7f\x85\u2028\u2029"}  # some readers take these for line ends
+
+
+Columns = list[tuple[str, list[Any]]]
+"""Names and values of further columns."""
 
 
 class Rows(ABC):
@@ -39,7 +48,7 @@ class Rows(ABC):
         """Values, one a row, in the shape of the data."""
         return values
 
-    def frame(self, columns: dict[str, list[Any]]) -> Any:
+    def frame(self, columns: Columns) -> Any:
         """The data as a table with further columns; none of them takes the place of the data's."""
         pandas = _pandas()
         table = pandas.DataFrame({"row": pandas.Series(list(self._items()), dtype=object)})
@@ -70,7 +79,7 @@ class DictRows(Rows):
         """A dict with the same keys."""
         return dict(zip(self.data, values, strict=True))
 
-    def frame(self, columns: dict[str, list[Any]]) -> Any:
+    def frame(self, columns: Columns) -> Any:
         """A table with the keys as its index."""
         table = super().frame(columns)
         table.index = _pandas().Index(list(self.data), tupleize_cols=False)
@@ -93,10 +102,9 @@ class SeriesRows(Rows):
 
     def aligned(self, values: list[Any]) -> Any:
         """A Series with the same index, of objects where some are missing."""
-        made = _pandas().Series(values, index=self._index(), dtype=object)
-        return made if any(value is None for value in values) else made.infer_objects()
+        return _pandas_series(values, self._index())
 
-    def frame(self, columns: dict[str, list[Any]]) -> Any:
+    def frame(self, columns: Columns) -> Any:
         """The column as a table with further columns."""
         name = "row" if self.data.name is None else self.data.name
         return _with_columns(self.data.to_frame(name), columns)
@@ -115,7 +123,7 @@ class DataFrameRows(SeriesRows):
         for row in zip(*(self.data.iloc[:, at] for at in wanted), strict=True):
             yield {key: plain(item) for key, item in zip(keys, row, strict=True)}
 
-    def frame(self, columns: dict[str, list[Any]]) -> Any:
+    def frame(self, columns: Columns) -> Any:
         """The table with further columns."""
         return _with_columns(self.data.copy(deep=False), columns)
 
@@ -130,14 +138,14 @@ class PolarsRows(Rows):
         """A polars Series."""
         return _polars_series("value", values)
 
-    def frame(self, columns: dict[str, list[Any]]) -> Any:
+    def frame(self, columns: Columns) -> Any:
         """The column as a table with further columns."""
         series = self.data if self.data.name else self.data.alias("row")
         return self._extended(series.to_frame(), columns)
 
-    def _extended(self, table: Any, columns: dict[str, list[Any]]) -> Any:
-        names = _distinct([*table.columns, *columns])[len(table.columns) :]
-        made = [_polars_series(name, values) for name, values in zip(names, columns.values(), strict=True)]
+    def _extended(self, table: Any, columns: Columns) -> Any:
+        names = _distinct([*table.columns, *(name for name, _ in columns)])[len(table.columns) :]
+        made = [_polars_series(name, values) for name, (_, values) in zip(names, columns, strict=True)]
         return table.with_columns(made)
 
 
@@ -149,7 +157,7 @@ class PolarsFrameRows(PolarsRows):
         for row in chosen.iter_rows():
             yield {key: plain(item) for key, item in zip(chosen.columns, row, strict=True)}
 
-    def frame(self, columns: dict[str, list[Any]]) -> Any:
+    def frame(self, columns: Columns) -> Any:
         """The table with further columns."""
         return self._extended(self.data, columns)
 
@@ -196,13 +204,13 @@ def is_missing(row: object) -> bool:
             return False
 
 
-def spread(values: Sequence[Any]) -> dict[str, list[Any]]:
+def spread(values: Sequence[Any]) -> Columns:
     """The columns of values: one for each field if they are records, else ``value``."""
     records = [None if value is None else _record(value) for value in values]
     fields = dict.fromkeys(name for record in records if record for name in record)
     if not fields or any(record is None and value is not None for record, value in zip(records, values, strict=True)):
-        return {"value": list(values)}
-    return {str(name): [(record or {}).get(name) for record in records] for name in fields}
+        return [("value", list(values))]
+    return [(str(name), [(record or {}).get(name) for record in records]) for name in fields]
 
 
 _TABLES: tuple[tuple[str, str, type[Rows]], ...] = (
@@ -247,15 +255,18 @@ def _record(value: object) -> dict[str, Any] | None:
     return {name: getattr(value, name) for name in fields} if isinstance(fields, dict) else None
 
 
-def _with_columns(table: Any, columns: dict[str, list[Any]]) -> Any:
-    pandas = _pandas()
+def _with_columns(table: Any, columns: Columns) -> Any:
     own = list(table.columns)
-    names = _distinct([*own, *columns])[len(own) :]
-    for name, values in zip(names, columns.values(), strict=True):
-        made = pandas.Series(values, dtype=object)
-        made = made if any(value is None for value in values) else made.infer_objects()
-        table.insert(len(table.columns), name, made.array)
+    names = _distinct([*own, *(name for name, _ in columns)])[len(own) :]
+    for name, (_, values) in zip(names, columns, strict=True):
+        table.insert(len(table.columns), name, _pandas_series(values, table.index))
     return table
+
+
+def _pandas_series(values: list[Any], index: Any) -> Any:
+    """Of the type of the values; of objects where some are missing, so that None stays None."""
+    made = _pandas().Series(values, index=index, dtype=object)
+    return made if any(value is None for value in values) else made.infer_objects()
 
 
 def _distinct(names: Sequence[Any]) -> list[Any]:
@@ -271,10 +282,12 @@ def _distinct(names: Sequence[Any]) -> list[Any]:
 
 def _polars_series(name: str, values: list[Any]) -> Any:
     polars = import_module("polars")
-    try:
-        return polars.Series(name, values, strict=True)
-    except Exception:  # values of several types, or of none that polars knows
-        return polars.Series(name, values, dtype=polars.Object)
+    if all(value is None or type(value) in _POLARS_KNOWS for value in values):
+        try:
+            return polars.Series(name, values, strict=True)
+        except Exception as exc:  # values of several types, for instance
+            _log.debug("kept as objects: %s", exc)
+    return polars.Series(name, values, dtype=polars.Object)  # else records would lose their class
 
 
 def _pandas() -> Any:
