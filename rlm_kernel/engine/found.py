@@ -8,14 +8,16 @@ import math
 import re
 import warnings
 from collections.abc import Iterator
+from itertools import islice
 
 _MOST_CHARS = 400_000  # a reply longer than this is read up to here
 _MOST_TRIES = 100  # how often an opening bracket may turn out to open no JSON
+_MOST_VALUES = 1_000  # a reply that holds more values or lines than these is no answer with something around it
 _MOST_LITERAL = 20_000  # characters of a Python literal
 
 _THINKING = re.compile(r"\s*<(think|thinking|reasoning)>.*?(?:</\1>|\Z)", re.DOTALL)
 _END_OF_THINKING = re.compile(r"</(?:think|thinking|reasoning)>")
-_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)\n?[ \t]*\1[ \t]*$", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})[^`]*")
 _MARKED = re.compile(
     r"^\W*(?:the\s+)?(?:final\s+|correct\s+)?"
     r"(?:answer|label|category|class|classification|value|result|output|response)\W*(?::|=|\bis\b)\s*(.+)$",
@@ -44,8 +46,9 @@ def json_values(text: str) -> list[object]:
     try:
         if (whole := _loaded(text)) is not None:
             return whole
-        found = [value for match in _FENCE.finditer(text) for value in _loaded(match[2]) or ()]
-        return found + list(_scanned(text))
+        found = [value for body in _fenced(text) for value in _loaded(body) or ()]
+        found += islice(_scanned(text), _MOST_VALUES)
+        return found if len(found) < _MOST_VALUES else []
     except _TwiceError:
         return []
 
@@ -53,6 +56,8 @@ def json_values(text: str) -> list[object]:
 def bare_values(text: str) -> list[str]:
     """Texts that may be the value of a scalar: what follows "Answer:", else lines that stand alone; the whole first."""
     lines = [line for line in text.splitlines() if line.strip() and not line.strip().startswith(("```", "~~~"))]
+    if len(lines) > _MOST_VALUES:
+        return []
     marked = [match[1] for line in lines if (match := _MARKED.match(line))]
     texts = [bare(line) for line in marked or lines]
     return [found for found in dict.fromkeys(texts) if found]
@@ -73,6 +78,20 @@ def spelling(text: str) -> str:
 def is_number(value: object) -> bool:
     """False for nan and the infinite numbers."""
     return not isinstance(value, float) or math.isfinite(value)
+
+
+def _fenced(text: str) -> Iterator[str]:
+    """What stands in fences, in one pass over the lines."""
+    fence, body = "", list[str]()
+    for line in text.splitlines():
+        stripped = line.strip()
+        if fence and stripped.startswith(fence) and not stripped.strip(fence[0]):
+            yield "\n".join(body)
+            fence = ""
+        elif fence:
+            body.append(line)
+        elif match := _FENCE.fullmatch(line):
+            fence, body = match[1], []
 
 
 def _loaded(text: str) -> list[object] | None:

@@ -67,7 +67,8 @@ class Returns:
     def rows(self) -> Returns:
         """The form of a reply about several rows, each an id and a value. It leaves the values to `take`."""
         schema = schemas.rows({"type": "string"} if self.kind.schema is None else self.kind.schema)
-        return replace(Returns.of(_ROWS), words=self.words, schema=schema, strict=schemas.is_strict(schema))
+        words = f'JSON {{"rows": [{{"id": ..., "value": ...}}, ...]}}, each value {self.words}'
+        return replace(Returns.of(_ROWS), words=words, schema=schema, strict=schemas.is_strict(schema))
 
     def check(self, value: object) -> object:
         """A live value, validated: arrays, columns and numpy's numbers count as the lists and numbers they hold.
