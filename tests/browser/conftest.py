@@ -17,6 +17,7 @@ def endpoint():
 def server(clean_environment, endpoint, tmp_path_factory):
     """JupyterLab, whose kernels know the endpoint from their environment."""
     known = {"OPENAI_BASE_URL": endpoint.base_url, "OPENAI_API_KEY": endpoint.api_key, "RLM_MODEL": "scripted"}
+    known["RLM_MEMO"] = "0"  # the kernels share a home: a sub-call of one test would be answered from another's
     with jupyterlab(tmp_path_factory.mktemp("lab"), known) as running:
         yield running
 
