@@ -161,6 +161,7 @@ def interrupt(engine: Engine, server: Server, _repeats: int) -> Found:
     threading.Thread(target=strike, daemon=True).start()
     asked = engine.ask()
     back = time.perf_counter() - struck[0]
+    time.sleep(0.1)  # what was on the wire when it struck has arrived by then
     at_once = server.counts()["sub"]
     time.sleep(5)  # as a notebook would: the process lives on
     return {

@@ -1,6 +1,6 @@
 """The openai package's client, with the part of a request that never changes built once.
 
-Building a request is more than a third of what that package costs a call: it merges headers and parses the same
+Building a request is a large part of what that package costs a call: it merges headers and parses the same
 address several times. Here the first request to an address is built by the package, and those after it are its copies
 with another body. Authentication, errors and retries stay the package's own.
 """
