@@ -23,6 +23,10 @@ _SAMPLE = 64
 _WITHIN = 8
 """Items looked at of a container inside a container."""
 _BYTES = 4096
+_DEEP = 5
+"""Containers inside each other that are looked into."""
+_LOOKS = 500
+"""Objects looked at for one fingerprint."""
 _ARRAYS = 32
 """Arrays looked at of one frame."""
 
@@ -37,6 +41,8 @@ class Fingerprint:
     """Lengths and checksums; compared by equality."""
     items: list[object] = field(default_factory=list)
     """Sampled items; compared by identity, scalars by value."""
+    looks: int = 0
+    """Objects looked at so far."""
 
     def same(self, other: Fingerprint) -> bool:
         """Whether both may have been taken of the same state."""
@@ -51,29 +57,30 @@ def fingerprint(value: object) -> Fingerprint | None:
     """Take one; None for an object that is not known to change in place."""
     found = Fingerprint()
     try:
-        known = _look(value, found, _SAMPLE)
+        known = _look(value, found, 0)
     except Exception:  # a subclass of a container may do anything when asked for its items
         return None
     return found if known else None
 
 
-def _look(value: Any, into: Fingerprint, count: int) -> bool:
+def _look(value: Any, into: Fingerprint, depth: int) -> bool:
+    into.looks += 1
     if isinstance(value, list | dict | set | deque):
         into.facts.append(len(value))
-        _look_at_items(value, into, count)
+        _look_at_items(value, into, depth)
     elif isinstance(value, bytearray):
         into.facts += [len(value), zlib.crc32(value[:: max(len(value) // _BYTES, 1)])]
     elif _is_of(value, "numpy", "ndarray"):
-        _look_at_array(value, into, count)
+        _look_at_array(value, into, depth)
     elif _is_of(value, "pandas", "DataFrame", "Series"):
-        _look_at_frame(value, into)
+        _look_at_frame(value, into, depth)
     else:
         return False
     return True
 
 
-def _look_at_items(value: Any, into: Fingerprint, count: int) -> None:
-    wanted = _WHOLE if count > _WITHIN else count
+def _look_at_items(value: Any, into: Fingerprint, depth: int) -> None:
+    wanted = _WITHIN if depth else _WHOLE
     items: list[object]
     if isinstance(value, list):
         items = value[:: max(len(value) // wanted, 1)][: wanted + 1]
@@ -83,7 +90,7 @@ def _look_at_items(value: Any, into: Fingerprint, count: int) -> None:
         items = _both_ends(value, len(value), wanted)
     else:
         items = list(islice(value, wanted))
-    _take(items, into, nested=count > _WITHIN)
+    _take(items, into, depth)
 
 
 def _both_ends(items: Any, length: int, wanted: int) -> list[Any]:
@@ -93,20 +100,20 @@ def _both_ends(items: Any, length: int, wanted: int) -> list[Any]:
     return [*islice(items, wanted // 2), *islice(reversed(items), wanted // 2)]
 
 
-def _take(items: list[object], into: Fingerprint, *, nested: bool) -> None:
+def _take(items: list[object], into: Fingerprint, depth: int) -> None:
     into.items += items
-    if nested:
-        for item in items[:: max(len(items) // (2 * _SAMPLE), 1)]:
-            if isinstance(item, list | dict | set | bytearray):
-                _look(item, into, _WITHIN)
+    for item in items[:: max(len(items) // (2 * _SAMPLE), 1)]:
+        if depth < _DEEP and into.looks < _LOOKS and not isinstance(item, _SCALARS):
+            _look(item, into, depth + 1)
 
 
-def _look_at_array(value: Any, into: Fingerprint, count: int) -> None:
+def _look_at_array(value: Any, into: Fingerprint, depth: int) -> None:
     into.facts += [value.shape, value.dtype.str]
     if value.dtype.hasobject:
-        _take(_spread(value, count).ravel().tolist()[: 2 * count], into, nested=count > _WITHIN)
+        wanted = _WITHIN if depth else _SAMPLE
+        _take(_spread(value, wanted).ravel().tolist()[: 2 * wanted], into, depth)
     else:
-        whole = value.nbytes <= _WHOLE_BYTES
+        whole = depth == 0 and value.nbytes <= _WHOLE_BYTES
         sample = value if whole else _spread(value, _BYTES // max(value.itemsize, 1))
         into.facts.append(zlib.crc32(sample.tobytes()))
 
@@ -125,7 +132,7 @@ def _spread(value: Any, wanted: int) -> Any:
     return flat[::step]
 
 
-def _look_at_frame(value: Any, into: Fingerprint) -> None:
+def _look_at_frame(value: Any, into: Fingerprint, depth: int) -> None:
     manager = value._mgr
     into.items += [*manager.axes]
     arrays = list(manager.arrays)
@@ -133,7 +140,8 @@ def _look_at_frame(value: Any, into: Fingerprint) -> None:
     for array in arrays[:_ARRAYS]:
         into.items.append(array)
         if _is_of(array, "numpy", "ndarray"):
-            _look_at_array(array, into, _SAMPLE)
+            into.looks += 1
+            _look_at_array(array, into, depth)
 
 
 def _is_of(value: object, module: str, *names: str) -> bool:

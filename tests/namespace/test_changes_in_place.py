@@ -185,6 +185,9 @@ def test_withheld_columns_do_not_reach_the_code(make_bench):
         ({"a": 1}, "mine['a'] = 2"),
         ({"a": 1}, "del mine['a']"),
         ({"a": [1]}, "mine['a'].append(2)"),
+        ({"a": {"b": {"c": [1]}}}, "mine['a']['b']['c'].append(2)"),
+        ({"t": pd.DataFrame({"x": [1, 2]})}, "mine['t']['y'] = 5"),
+        ([np.zeros(9)], "mine[0][4] = 5"),
         ({1, 2}, "mine.add(3)"),
         (bytearray(b"abc"), "mine[0] = 0"),
         (list(range(1000)), "mine[503] = 0"),
@@ -247,6 +250,7 @@ def test_a_fingerprint_takes_no_longer_for_large_objects():
     import time
 
     objects = [list(range(3_000_000)), np.zeros(20_000_000), dict.fromkeys(range(1_000_000))]
+    objects += [[[[[0] * 1000] * 1000] * 1000] * 1000, [{"a": [n]} for n in range(4000)], [np.zeros(10**6)] * 1000]
     started = time.perf_counter()
     for value in objects:
         fingerprint(value)

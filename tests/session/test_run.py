@@ -296,7 +296,7 @@ def test_a_secret_answer_is_the_callers_and_is_not_shown(monkeypatch):
 
 def test_a_model_object_that_breaks_fails_the_run_in_one_line():
     class Broken(ScriptedModel):
-        async def complete(self, request):
+        async def complete(self, *_):
             raise LookupError("no\nsuch thing")
 
     run = rlm.run("q", model=Broken([]))
