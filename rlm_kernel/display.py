@@ -76,7 +76,7 @@ class Display:
 
     def _leaving(self, line: str) -> None:
         self._line.clear()
-        print(line)  # noqa: T201 - the user must see where data goes, quiet or not
+        self._line.say(line)  # the user must see where data goes, quiet or not
 
 
 class _NotebookLine:
@@ -98,6 +98,9 @@ class _NotebookLine:
         from rlm_kernel.views.status import progress_html, progress_line
 
         self._put({"text/plain": progress_line(text, share), "text/html": progress_html(text, share)})
+
+    def say(self, line: str) -> None:
+        self._publisher.publish({"text/plain": line}, {})
 
     def finish(self, run: Run) -> None:
         from rlm_kernel.views.bundle import bundle
@@ -137,6 +140,10 @@ class _TerminalLine:
             width = shutil.get_terminal_size().columns - 1
             self._stream.write(_CLEAR + text[:width])
             self._stream.flush()
+
+    def say(self, line: str) -> None:
+        self._stream.write(f"{line}\n")
+        self._stream.flush()
 
     def finish(self, run: Run) -> None:
         from rlm_kernel.views.text import show

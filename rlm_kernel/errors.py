@@ -94,7 +94,8 @@ class LimitReached(RLMError):
         self.kind: LimitKind = kind
         self.used = used
         self.limit = limit
-        amount = f"${limit:g}" if kind == "cost" else f"{limit:g} {kind}"
+        unit = kind.removesuffix("s") if limit == 1 else kind
+        amount = f"${limit:g}" if kind == "cost" else f"{limit:g} {unit}"
         super().__init__(f"the limit of {amount} is reached; raise it with --max-{kind} or Limits({kind}=...)")
 
     def __reduce__(self) -> tuple[type[LimitReached], tuple[LimitKind, float, float]]:
@@ -112,6 +113,9 @@ class RunNotDone(RLMError):
         self.run = run
         self.value = value
         super().__init__(message)
+
+    def __reduce__(self) -> tuple[type[RunNotDone], tuple[str]]:
+        return type(self), (str(self),)  # a run is bound to its process and does not travel
 
 
 class FinalSignal(BaseException):

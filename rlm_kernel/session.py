@@ -43,6 +43,8 @@ class Session:
         """Set by ``%rlm config``."""
         self._defaults = defaults or {}
         self._told: set[str] = set()
+        self._leaving: Callable[[str], None] = _say
+        """Tells the user what is sent where; a step's own output is not the place for it."""
         self._models: dict[tuple[str, str | None, str | None], Model] = {}
         self._doors = Doors(self._by_hand, self._named)
         self._executing = False
@@ -129,7 +131,8 @@ class Session:
         root = self.model(question.model, settings, watch)
         named = question.sub_model or settings.sub_model
         sub = self.model(named, settings, watch) if named else root
-        self._tell(", ".join(question.contexts) or "your variables", watch.leaving, root, sub)
+        self._leaving = watch.leaving
+        self._tell(", ".join(question.contexts) or "your variables", root, sub)
         wiring = Wiring(
             question=question,
             settings=settings,
@@ -175,12 +178,12 @@ class Session:
         finally:
             self._executing = False
 
-    def _tell(self, about: str, leaving: Callable[[str], None], *models: Model) -> None:
+    def _tell(self, about: str, *models: Model) -> None:
         for model in models:
             if model.on_this_machine or model.endpoint in self._told:
                 continue
             self._told.add(model.endpoint)
-            leaving(
+            self._leaving(
                 f"rlm: the question, a description of {about}, and what the model's code prints or puts into sub-calls "
                 f"will be sent to {model.endpoint} ({model.name}); the data itself stays here",
             )
@@ -196,14 +199,14 @@ class Session:
         place = (name, settings.base_url, settings.api_key)
         if place not in self._models:
             model = self._models[place] = self.model(name, settings)
-            self._tell("your variables", _say, model)
+            self._tell("your variables", model)
         return self._models[place]
 
     def _by_hand(self) -> Desk:
         """A small run of its own, for a query function called outside any run."""
         settings = self.settings()
         model = self.last.sub_model if self.last else self.model(settings.sub_model, settings)
-        self._tell("your variables", _say, model)
+        self._tell("your variables", model)
         wiring = Wiring(
             question=Question(text="(a query function called by hand)"),
             settings=settings,

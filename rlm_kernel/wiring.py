@@ -215,12 +215,13 @@ class Wiring:
         )
 
     def _task(self, window: int, sub_window: int, *, depth: int) -> Task:
-        contexts = self._described()
+        secrets = known_secrets(self.settings)
+        contexts = tuple(map(secrets.blank_binding, self._described()))
         limits = self.settings.limits
         return Task(
-            question=self.question.text.strip(),
+            question=secrets.blank(self.question.text.strip()),
             contexts=contexts,
-            inventory="" if contexts or depth else self._inventory(),
+            inventory="" if contexts or depth else secrets.blank(self._inventory()),
             pack=self.pack,
             window=window,
             count=self.root.count,
@@ -336,7 +337,7 @@ def manner(model: Model, pack: Pack, settings: Settings) -> Manner:
 
 def known_secrets(settings: Settings) -> Secrets:
     """The secret values that this process knows of."""
-    return Secrets.known(os.environ, [settings.api_key])
+    return Secrets.known(os.environ, [settings.api_key, settings.base_url])
 
 
 _EXTRAS = {"pd": "pandas", "np": "numpy", "re": "re", "search": "rlm_kernel.describe.passages:search"}

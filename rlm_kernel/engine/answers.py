@@ -59,12 +59,14 @@ def fit(value: object, returns: Returns) -> object:
 
 
 def plain_answer(reply: Reply) -> object:
-    """The answer in a reply that was asked for plain text, however it was wrapped."""
+    """The answer in a reply that was asked for plain text, however it was wrapped; None for code: that answers nothing."""
     match read(reply):
         case TextFinal(text):
             return literal(text.strip())
         case Code(source, _) if constant_final(source):
             return literal(ast.unparse(final_calls(source)[0].args[0]))
+        case Code() if "```" in reply.text:
+            return None
         case _:
             text = reply.text.strip()
             return literal(text) if len(text) <= _NUMBER_CHARS else text_of(text, _MOST_CHARS)

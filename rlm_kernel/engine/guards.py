@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from types import UnionType
+from typing import Any, TypeGuard
 
 from rlm_kernel.engine.replies import constant_final
 from rlm_kernel.prompts.pack import Settings
@@ -83,50 +85,55 @@ def objection(candidate: Candidate, settings: Settings) -> str | None:
     return None
 
 
+def _is(value: object, kinds: type | UnionType) -> TypeGuard[Any]:
+    """`isinstance` that believes the type alone: an object may say anything of its own class, or raise."""
+    return issubclass(type(value), kinds)
+
+
 def is_nan(value: object) -> bool:
     """True for nan, NaT and pandas' NA, without importing pandas or numpy."""
-    if isinstance(value, float):
+    if _is(value, float):
         return math.isnan(value)
     if type(value).__name__ in {"NaTType", "NAType"}:
         return True
-    return isinstance(value, str) and value.strip().lower() in {"nan", "nat", "<na>"}
+    return _is(value, str) and value.strip().lower() in {"nan", "nat", "<na>"}
 
 
 def length(value: object) -> int | None:
     """`len` of a container; None for anything else, however its class behaves."""
-    if isinstance(value, str | bytes):
+    if _is(value, str | bytes):
         return len(value)
     try:
         return len(value)  # type: ignore[arg-type]  # that is the question
-    except Exception:  # a hostile or lazy class may raise anything: then it is no container to us
+    except BaseException:  # a hostile or lazy class may raise anything: then it is no container to us
         return None
 
 
 def _is_non_answer(value: object) -> bool:
     if value is None:
         return True
-    if isinstance(value, str):
+    if _is(value, str):
         text = value.strip()
         return (
             not text or text.lower() in _PLACEHOLDERS or text in {"None", "[]", "{}"} or bool(_ERROR_TEXT.match(text))
         )
-    if isinstance(value, BaseException):
+    if _is(value, BaseException):
         return True
     return _is_empty(value)
 
 
 def _is_empty(value: object) -> bool:
-    return not isinstance(value, str) and length(value) == 0
+    return not _is(value, str) and length(value) == 0
 
 
 def _is_zero(value: object) -> bool:
-    return not isinstance(value, bool | str) and length(value) is None and _equals_zero(value)
+    return not _is(value, bool | str) and length(value) is None and _equals_zero(value)
 
 
 def _equals_zero(value: object) -> bool:
     try:
         return bool(value == 0)
-    except Exception:  # the same: an odd class is not zero
+    except BaseException:  # the same: an odd class is not zero
         return False
 
 
@@ -153,7 +160,7 @@ def _no_percentage(candidate: Candidate) -> str | None:
 
 def _several_for_one(candidate: Candidate) -> str | None:
     value, question = candidate.value, candidate.question
-    size = None if isinstance(value, str) else length(value)
+    size = None if _is(value, str) else length(value)
     if size is None or size < 2:  # noqa: PLR2004 - more than one
         return None
     if _over_table(candidate) and _NUMBER_WANTED.search(question) and not _NUMBERS_WANTED.search(question):
@@ -183,9 +190,9 @@ def _asks_for_column(candidate: Candidate) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    if isinstance(value, str):
-        return value.strip().lstrip("-").replace(".", "", 1).isdigit()
-    if isinstance(value, bool) or length(value) is not None:
+    if _is(value, str):
+        return bool(value.strip().lstrip("-").replace(".", "", 1).isdigit())
+    if _is(value, bool) or length(value) is not None:
         return False
     try:
         return bool(value == float(value))  # type: ignore[arg-type]  # no number raises

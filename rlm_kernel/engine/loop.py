@@ -238,7 +238,7 @@ class Root:
     def _read(self, code: Code, reply: Reply, output: Output) -> _Part:
         """Let the model read what was printed, with nothing else before its eyes."""
         value = yield from self._ask_about("read", self.feedback.shown(output), "")
-        if isinstance(value, str) and says_not_found(value):
+        if value is None or (isinstance(value, str) and says_not_found(value)):
             yield Note(step=self.steps, kind="redraw", text="read, but the passages do not answer the question")
             self.faults += 1
             self.evidence.clear()  # an answer asked for outright would be invented from it
@@ -341,7 +341,10 @@ class Root:
 
     def _ask_outright(self, reason: str) -> Generator[Action, Reply | Outcome | None, object]:
         evidence = cut("\n".join(self.evidence[-3:]), min(_MOST_EVIDENCE, self.task.window), self.task.pack)
-        return (yield from self._ask_about("extract", evidence, reason))
+        value = yield from self._ask_about("extract", evidence, reason)
+        if value is None:
+            raise ModelError("asked for an answer in words, the model gave code")
+        return value
 
     def _ask_about(self, section: str, evidence: str, reason: str) -> Generator[Action, Reply | Outcome | None, object]:
         asked = Message("user", self.feedback.say(section, evidence=evidence, reason=reason))

@@ -12,7 +12,7 @@ from rlm_kernel.engine.calls import Ask, Calls
 from rlm_kernel.engine.mapping import Answer, Mapped, map_rows
 from rlm_kernel.engine.ports import Model
 from rlm_kernel.engine.returns import Misfit, Returns
-from rlm_kernel.errors import LimitReached, ModelError, RunEnded, SubcallError
+from rlm_kernel.errors import ConfigError, LimitReached, ModelError, ModelUnavailable, RunEnded, SubcallError
 from rlm_kernel.prompts.pack import Pack
 from rlm_kernel.trajectory.records import Message, Reply, Request
 from rlm_kernel.usage import Usage
@@ -119,7 +119,7 @@ class Subcalls:
         return map_rows(
             data,
             instruction,
-            ask=lambda prompts, form: self.ask(prompts, None, form, batch=batch),
+            ask=lambda prompts, form: self.ask(prompts, None, form, batch=batch, says_form=True),
             say=self._manner.pack.say,
             returns=returns,
             columns=columns,
@@ -133,13 +133,21 @@ class Subcalls:
         returns: object = None,
         *,
         batch: int | None = None,
+        says_form: bool = False,
     ) -> list[Answer]:
         """Ask all prompts at once and wait; answers in order.
+
+        Args:
+            prompts: what to ask.
+            model: whom; None is the run's sub-model.
+            returns: the form of the answers.
+            batch: number under which the calls are recorded.
+            says_form: True if the prompts state the form themselves.
 
         Raises:
             RunEnded: the run is over.
         """
-        prepared = self._prepare(prompts, model, returns, batch)
+        prepared = self._prepare(prompts, model, returns, batch, says_form=says_form)
         jobs = [job for job in prepared if isinstance(job, _Job)]
         if not jobs:
             done: list[Answer] = []
@@ -153,16 +161,23 @@ class Subcalls:
     # -- before a call
 
     def _prepare(
-        self, prompts: Sequence[str], model: Model | None, returns: object, batch: int | None
+        self,
+        prompts: Sequence[str],
+        model: Model | None,
+        returns: object,
+        batch: int | None,
+        *,
+        says_form: bool = False,
     ) -> list[_Job | Answer]:
         """A job for each prompt, or its answer where that is known already: refused, or in the memo."""
         if self.ended:
             raise RunEnded("the run has ended; it makes no more sub-calls")
-        form = None if returns is None or returns is str else Returns.of(returns)
+        form = _form(returns)
+        told = None if says_form else form
         asked = model or self._manner.model
         checked = [self._checked(prompt, asked) for prompt in prompts]
         asks = [
-            error if isinstance(error, SubcallError) else self._ask(prompt, form, batch)
+            error if isinstance(error, SubcallError) else self._ask(self._with_form(prompt, told), form, batch)
             for prompt, error in zip(prompts, checked, strict=True)
         ]
         keys = self._keys(asks, asked)
@@ -176,6 +191,11 @@ class Subcalls:
             remembered = known.get(keys.get(index, ""))
             answer = None if remembered is None else self._from_memo(asked, keyed, remembered, form)
             prepared.append(answer or self._reserved(keyed, asked, tokens, form))
+        if self.ended:  # stopped while the batch was prepared: nothing of it is sent
+            for job in prepared:
+                if isinstance(job, _Job):
+                    self._unsent(job)
+            raise RunEnded("the run has ended; it makes no more sub-calls")
         return prepared
 
     def _checked(self, prompt: object, model: Model) -> int | SubcallError:
@@ -202,9 +222,11 @@ class Subcalls:
             self._windows[place] = self.calls.scope.run(model.window())
         return self._windows[place]
 
-    def _ask(self, prompt: str, form: Returns | None, batch: int | None) -> Ask:
+    def _with_form(self, prompt: str, form: Returns | None) -> str:
+        return prompt if form is None else f"{prompt}\n\n{self._manner.pack.say('returns', form=form.words)}"
+
+    def _ask(self, text: str, form: Returns | None, batch: int | None) -> Ask:
         manner = self._manner
-        text = prompt if form is None else f"{prompt}\n\n{manner.pack.say('returns', form=form.words)}"
         temperature = manner.temperature if manner.temperature is not None else manner.pack.settings.temperature
         request = Request(
             messages=(Message("user", manner.blank(text)),),
@@ -256,7 +278,9 @@ class Subcalls:
         try:
             reply = await self.calls.answer(job.model, job.ask, job.reservation)
         except ModelError as exc:
-            return Answer(error=SubcallError(f"{job.model.name} gave no answer: {exc}"))
+            error = SubcallError(f"{job.model.name} gave no answer: {exc}")
+            error.final = isinstance(exc, ModelUnavailable)  # nobody is there: the next call would meet the same
+            return Answer(error=error)
         except Exception as exc:  # a model object of the user's may raise anything: that item's error, not the batch's
             return Answer(error=SubcallError(f"{job.model.name} gave no answer: {type(exc).__name__}: {exc}"))
         return await self._read(job, reply, reply.usage)
@@ -306,6 +330,16 @@ class Subcalls:
         if kind not in self._warned:
             self._warned.add(kind)
             self.calls.stream.note(self.step, "warning", text)
+
+
+def _form(returns: object) -> Returns | None:
+    """The form asked for; None for plain text. Raises ConfigError for one that no model can write."""
+    if returns is None or returns is str:
+        return None
+    form = Returns.of(returns)
+    if not form.writable:
+        raise ConfigError(f"a model can write no {form.words}; ask for a type made of text, numbers, lists and fields")
+    return form
 
 
 def _no_text(reply: Reply) -> SubcallError:

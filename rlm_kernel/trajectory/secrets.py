@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
-from rlm_kernel.trajectory.records import Failure, Output, Rich
+from rlm_kernel.trajectory.records import Binding, Failure, Output, Rich
 
 _SHORTEST = 8  # a shorter value would blank ordinary words
 _TELLING = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
@@ -58,6 +58,17 @@ class Secrets:
             rich=tuple(self._rich(rich) for rich in output.rich),
             failure=failure,
             changes=tuple(replace(change, summary=self.blank(change.summary)) for change in output.changes),
+        )
+
+    def blank_binding(self, binding: Binding) -> Binding:
+        """A description with every known secret replaced."""
+        if not self.values:
+            return binding
+        return replace(
+            binding,
+            text=self.blank(binding.text),
+            summary=self.blank(binding.summary),
+            fields=tuple(map(self.blank, binding.fields)),
         )
 
     def _failure(self, failure: Failure) -> Failure:

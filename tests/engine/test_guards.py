@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from rlm_kernel.engine.guards import NEVER_TRUE, REASONS, Candidate, objection
-from rlm_kernel.prompts.pack import choose
+from rlm_kernel.prompts.pack import Settings, choose
 from rlm_kernel.trajectory.records import Binding
 
 TABLE = Binding(name="df", type="pandas DataFrame", text="`df`", kind="table", fields=("maker", "speed", "week"))
@@ -62,3 +62,25 @@ def test_what_may_be_the_answer_is_taken(value, question, code):
 
 def test_only_known_objections_are_kept_up():
     assert set(REASONS) >= NEVER_TRUE
+
+
+class Hostile:
+    """Raises whatever is asked of it."""
+
+    @property
+    def __class__(self):
+        raise RuntimeError("no class")
+
+    def __len__(self):
+        raise SystemExit
+
+    def __eq__(self, other):
+        raise SystemExit
+
+    __hash__ = None
+
+
+def test_a_hostile_object_is_an_answer_like_any_other():
+    candidate = Candidate(value=Hostile(), question="Which?", code="FINAL(x)", contexts=(), seen=True)
+    assert objection(candidate, Settings()) is None
+    assert objection(candidate, Settings(doubt_zero=True, ask_one=True)) is None

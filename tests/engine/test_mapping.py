@@ -125,12 +125,9 @@ def test_the_schema_of_a_pack_holds_the_servers_to_ids_and_values():
     assert row["required"] == ["id", "value"]
     assert row["properties"]["value"]["required"] == ["theme", "size"]
     assert model.forms[0].strict
-<<<<<<< HEAD
-=======
     assert model.forms[0].words.startswith(
         'JSON {"rows": [{"id": ..., "value": ...}, ...]}, each value JSON of the schema'
     )
->>>>>>> typed
     assert result.values == [Theme(theme="aa", size=2), Theme(theme="b", size=1)]
 
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 import rlm_kernel as rlm
-from rlm_kernel.testing import Fault
+from rlm_kernel.testing import Fault, ScriptedModel
 
 
 def test_the_answer_is_the_cells_value(shell, model, cell):
@@ -93,18 +93,19 @@ def test_a_bad_line_is_a_one_line_error_before_anything_is_asked(shell, model, c
 
 def test_a_run_that_is_not_done_is_a_one_line_error_and_leaves_out_untouched(shell, model, cell):
     """So Run All stops; the run keeps what there is."""
-    model("print('some evidence')", "print('more')")
+    model().model = ScriptedModel(["```python\nprint('some evidence')\n```", "It says so."])
     shell.run_cell("keep = 'mine'")
 
     result = cell("%%rlm -o keep --max-steps 1 -q\nGo.")
 
     assert isinstance(result.error_in_exec, rlm.RunNotDone)
     assert len(result.printed.strip().splitlines()) == 1
-    assert "limit of 1 steps" in result.printed
+    assert "limit of 1 step" in result.printed
     assert shell.user_ns["keep"] == "mine"
     run = shell.run_line_magic("rlm", "last")
     assert run.status == "limit"
     assert run.extracted
+    assert run.answer == "It says so."
     assert len(run.steps) == 1
 
 

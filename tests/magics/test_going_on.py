@@ -18,7 +18,7 @@ def test_continue_goes_on_from_a_limit_and_binds_what_the_cell_asked_for(shell, 
 
     result = cell("%%rlm --max-steps 1 -o found\nGo.")
     assert isinstance(result.error_in_exec, rlm.RunNotDone)
-    assert "the limit of 1 steps is reached" in result.printed
+    assert "the limit of 1 step is reached" in result.printed
     assert "go on with %rlm continue --max-steps N" in result.printed
     assert "found" not in shell.user_ns
 
@@ -39,7 +39,7 @@ def test_continue_without_a_higher_limit_says_which_one(shell, model, cell):
 def test_continue_of_a_run_that_is_done_is_refused_in_a_line(shell, model, cell):
     model("FINAL(1 + 1)")
     cell("%%rlm -q\nGo.")
-    assert "is over; only a run that was stopped or reached a limit goes on" in cell("%rlm continue").printed
+    assert "is done; only a run that was stopped or reached a limit goes on" in cell("%rlm continue").printed
 
 
 def test_returns_names_a_type_of_the_users(shell, model, cell):
