@@ -15,6 +15,7 @@ from rlm_kernel.engine.driver import Driver, Ending
 from rlm_kernel.engine.feedback import text_of
 from rlm_kernel.engine.loop import Root
 from rlm_kernel.engine.ports import Model
+from rlm_kernel.engine.stepper import Decision
 from rlm_kernel.errors import ConfigError, LimitReached, RLMError, RunEnded
 from rlm_kernel.trajectory.events import AnyEvent, RunFinished, Status
 from rlm_kernel.trajectory.grounding import unseen_figures
@@ -213,18 +214,57 @@ class Run:
         self._finish(ending)
         return self
 
+    @property
+    def waiting(self) -> str | None:
+        """The code that waits to be run while the run is paused or stopped before a step."""
+        waiting = self._parts.driver.waiting
+        return waiting.code if waiting is not None and self.status in {"paused", "stopped"} else None
+
+    def step(self, code: str | None = None) -> Run:
+        """Run the code that waits, ask for the next, and pause again.
+
+        Args:
+            code: run this instead; the model is told that it is what ran.
+
+        Raises:
+            RunEnded: no code waits.
+        """
+        return self._decided(Decision() if code is None else Decision(action="edit", code=code), one_step=True)
+
+    def skip(self) -> Run:
+        """Let the code that waits not run, ask for the next, and pause again. Raises RunEnded if none waits."""
+        return self._decided(Decision(action="skip"), one_step=True)
+
+    def reject(self, reason: str) -> Run:
+        """Let it not run and tell the model why; then pause again. Raises RunEnded if no code waits."""
+        if not reason.strip():
+            raise ConfigError("say why the code may not run: the model is told")
+        return self._decided(Decision(action="reject", reason=reason.strip()), one_step=True)
+
+    def hint(self, text: str) -> None:
+        """Tell the model something with its next request. Raises RunEnded if there will be none."""
+        if self._released or self.status in {"done", "failed"}:
+            raise RunEnded(f"run {self.id} is {self.status}; the model is asked nothing more")
+        self._parts.root.hint(self._parts.secrets.blank(text.strip()))
+
+    def _decided(self, decision: Decision, *, one_step: bool) -> Run:
+        if self.waiting is None or self._released:
+            raise RunEnded(f"run {self.id} is {self.status}; no code of it waits to be run")
+        self._parts.driver.decide(decision)
+        return self._go_on(one_step=one_step)
+
     def resume(self, **limits: float | None) -> Run:
-        """Go on from where the run was stopped or reached a limit. Code that was interrupted is not run again.
+        """Go on from a pause, a stop or a limit. Code that was interrupted is not run again.
 
         Args:
             limits: new limits by the names of `Limits`, such as ``cost=2``; those not named stay.
 
         Raises:
-            RunEnded: the run is neither stopped nor at a limit, or another run has taken over since.
+            RunEnded: the run is neither paused, stopped nor at a limit, or another one has taken over since.
             ConfigError: the limit that it reached has not been raised.
         """
-        if self.status not in {"stopped", "limit"}:
-            raise RunEnded(f"run {self.id} is {self.status}; only a run that was stopped or reached a limit goes on")
+        if self.status not in {"paused", "stopped", "limit"}:
+            raise RunEnded(f"run {self.id} is {self.status}; only a run that is paused, stopped or at a limit goes on")
         if self._released:
             raise RunEnded(f"run {self.id} was let go when a later one began; ask its question again")
         parts = self._parts
@@ -235,12 +275,24 @@ class Run:
             parts.root.most_steps = limits.get("steps", parts.root.most_steps)  # type: ignore[assignment]  # an int
             parts.driver.restart(parts.root.solve())
         parts.calls.budget.change(**limits)
+        parts.driver.decide(Decision())
+        return self._go_on(one_step=False)
+
+    def _go_on(self, *, one_step: bool) -> Run:
+        parts = self._parts
+        parts.driver.stepper.go_on(one_step=one_step)
         parts.calls.scope = Scope(parts.calls.scope.on_tick)
         return self.drive()
 
+    def pause(self) -> None:
+        """Have the run wait before its next step. From any thread."""
+        self._parts.driver.stepper.pause()
+
     def stop(self) -> None:
-        """Stop the run from another thread: every request in flight is cancelled, none is sent after."""
+        """Stop the run, from any thread: every request in flight is cancelled, none is sent after."""
         self._parts.calls.scope.stop()
+        if self.status == "paused":
+            self._finish(Ending(status="stopped", error=RunEnded("stopped while it was paused")))
 
     def release(self) -> None:
         """Let go of what is held for going on: another run takes the namespace over."""
@@ -252,6 +304,9 @@ class Run:
         parts.calls.scope.stop()  # threads that the run left behind make no more calls
         parts.calls.budget.pause()
         parts.calls.flush()
+        if ending.status == "paused":
+            self._ending, self.status = ending, "paused"
+            return
         if ending.status not in {"stopped", "limit"}:
             self.release()
         answer = parts.secrets.blank(text_of(ending.value, _ANSWER_CHARS)) if ending.has_value else ""

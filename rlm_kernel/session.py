@@ -145,7 +145,7 @@ class Session:
             watch=watch,
         )
         run = wiring.run(top_level(settings, watch))
-        if self.last is not None:
+        if self.last is not None and self.last.status != "paused":
             self.last.release()
         self.runs = [*self.runs[1 - _KEPT_RUNS :], run]
         return run

@@ -23,12 +23,15 @@ from rlm_kernel.engine.gate import Gates
 from rlm_kernel.engine.loop import Root
 from rlm_kernel.engine.ports import Executor, Memo, Model
 from rlm_kernel.engine.returns import Returns
+from rlm_kernel.engine.stepper import Stepper, Stops
 from rlm_kernel.engine.subcalls import Manner, Subcalls
 from rlm_kernel.engine.task import Task
 from rlm_kernel.errors import ConfigError
+from rlm_kernel.namespace.bindings import names_in
 from rlm_kernel.namespace.executor import NamespaceExecutor
 from rlm_kernel.namespace.interrupt import Interrupter
 from rlm_kernel.namespace.inventory import user_names
+from rlm_kernel.namespace.risks import risks, tree_of
 from rlm_kernel.namespace.runners import PlainRunner, ShellRunner
 from rlm_kernel.prompts.pack import Pack, choose
 from rlm_kernel.runs import Parts, Run
@@ -62,6 +65,8 @@ class Question:
     """Names that the run may change for real; ``all`` for all."""
     returns: object = None
     """The type that the answer must have; see `rlm_kernel.engine.returns`."""
+    stops: Stops = field(default_factory=Stops)
+    """Where the run is to pause."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,17 +140,19 @@ class Wiring:
         inner = self._executor(interrupter, is_child=level.stream.depth > 0)
         root = Root(self._task(window, sub_window, depth=level.stream.depth))
         desk = self._desk(level, subcalls, lambda: root.steps)
+        stepper = self._stepper(level)
         self._announce(level, root.task)
 
         def close() -> None:
             inner.close()
             desk.children.close()
+            stepper.close()
 
         executor = _Watched(inner=inner, desk=desk, secrets=secrets, executing=self.executing)
         return Run(
             Parts(
                 root=root,
-                driver=Driver(root.solve(), model=self.root, executor=executor, subcalls=subcalls),
+                driver=Driver(root.solve(), model=self.root, executor=executor, subcalls=subcalls, stepper=stepper),
                 calls=calls,
                 sub_model=self.sub,
                 stream=calls.stream,
@@ -155,6 +162,22 @@ class Wiring:
                 secrets=secrets,
                 close=close,
             ),
+        )
+
+    def _stepper(self, level: Level) -> Stepper:
+        """Where the run waits for its user: a root's wishes; child runs go on."""
+        if level.stream.depth:
+            return Stepper()
+        doors = frozenset(self.doors.functions()) - {"budget"}
+
+        def users() -> Collection[str]:
+            hidden = getattr(self.shell, "user_ns_hidden", {})
+            return {*user_names(self.namespace, hidden), *self.question.values}
+
+        return Stepper(
+            stops=self.question.stops,
+            risks=lambda code: risks(tree_of(code, self.shell), users()),
+            calls_models=lambda code: not doors.isdisjoint(names_in(tree_of(code, self.shell)).mentions),
         )
 
     @property

@@ -8,7 +8,7 @@ import re
 from rlm_kernel.engine.feedback import text_of
 from rlm_kernel.engine.replies import Code, TextFinal, constant_final, final_calls, read
 from rlm_kernel.engine.returns import Misfit, Returns
-from rlm_kernel.trajectory.records import Reply
+from rlm_kernel.trajectory.records import Final, Outcome, Reply
 
 _COUNTING = re.compile(r"\s*how (?:many|often|much)\b", re.IGNORECASE)
 _NOT_FOUND = re.compile(r"\W*(?:not found|not (?:in|mentioned|stated|given)|unable to determine)\b", re.IGNORECASE)
@@ -58,8 +58,27 @@ def fit(value: object, returns: Returns) -> object:
         return returns.read(value)
 
 
+def meant_as_final(code: Code, outcome: Outcome, *, takes_scalar: bool) -> Final | None:
+    """What a step gave that its code did not hand to FINAL in so many words.
+
+    Args:
+        code: the code.
+        outcome: what came of it.
+        takes_scalar: take a single value that was shown: it would only be repeated in the next reply.
+    """
+    failure = outcome.output.failure
+    if code.text is not None and failure is not None and failure.kind in {"NameError", "SyntaxError"}:
+        return Final(literal(code.text.strip()))  # FINAL(some words), written as text
+    if not takes_scalar or failure is not None:
+        return None
+    printed = outcome.output.stdout.strip()
+    if outcome.has_value and isinstance(outcome.value, int | float | str) and not printed:
+        return Final(outcome.value)
+    return Final(literal(printed)) if is_scalar(printed) and outcome.value is None else None
+
+
 def plain_answer(reply: Reply) -> object:
-    """The answer in a reply that was asked for plain text, however it was wrapped; None for code: that answers nothing."""
+    """The answer in a reply that was asked for plain text, however it was wrapped; None for code, which is none."""
     match read(reply):
         case TextFinal(text):
             return literal(text.strip())

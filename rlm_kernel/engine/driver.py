@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rlm_kernel.budget import Reservation
 from rlm_kernel.engine.actions import Action, Execute, Generate, Note, Solved
 from rlm_kernel.engine.calls import Ask
 from rlm_kernel.engine.loop import Solving
 from rlm_kernel.engine.ports import Executor, Model
+from rlm_kernel.engine.stepper import Coming, Decision, Stepper
 from rlm_kernel.engine.subcalls import KEPT_FREE, Subcalls
 from rlm_kernel.errors import LimitReached, ModelError, RLMError, RunEnded, RunNotDone
-from rlm_kernel.trajectory.events import Status, StepFinished, StepStarted
-from rlm_kernel.trajectory.records import Outcome, Reply, Request
+from rlm_kernel.trajectory.events import Paused, Resumed, Status, StepFinished, StepStarted
+from rlm_kernel.trajectory.records import Outcome, Output, Reply, Request
 
 _LAST_CALL_SECONDS = 20.0
 """Time for the one call that answers from the evidence after the time limit."""
+
+
+class _Waits(Exception):  # no error: it leaves the drive
+    """The run waits for its user."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +38,15 @@ class Ending:
 class Driver:
     """Drives one loop."""
 
-    def __init__(self, solving: Solving, *, model: Model, executor: Executor, subcalls: Subcalls) -> None:
+    def __init__(
+        self,
+        solving: Solving,
+        *,
+        model: Model,
+        executor: Executor,
+        subcalls: Subcalls,
+        stepper: Stepper | None = None,
+    ) -> None:
         self._solving = solving
         self._model = model
         self._executor = executor
@@ -43,6 +56,9 @@ class Driver:
         self.pending: Action | None = None
         """The action that was asked for and has no outcome yet: what a stopped run would go on with."""
         self._interrupted: Outcome | None = None
+        self.stepper = stepper or Stepper()
+        self._decision: Decision | None = None
+        self._failed = False
         self._sizes: dict[str, int] = {}  # each request repeats the texts of the one before it
 
     def run(self, interrupted: Callable[[], bool] = lambda: False) -> Ending:
@@ -52,7 +68,7 @@ class Driver:
             interrupted: tells whether the user stopped the run; asked when a wait was cut short.
 
         Returns:
-            The ending: done, limit, failed, or stopped if the scope was stopped.
+            The ending: done, limit, failed, paused, or stopped if the scope was stopped.
 
         Raises:
             KeyboardInterrupt: a real one; the pending action is kept.
@@ -70,6 +86,8 @@ class Driver:
                 extracted=solved.extracted is not None,
                 error=solved.extracted,
             )
+        except _Waits:
+            return Ending(status="paused")
         except LimitReached as exc:
             return Ending(status="limit", error=exc)
         except RunEnded as exc:
@@ -81,6 +99,21 @@ class Driver:
         except RLMError as exc:
             return Ending(status="failed", error=exc)
         raise AssertionError("a loop ends by returning")
+
+    @property
+    def waiting(self) -> Execute | None:
+        """The step that waits to be run, if one does."""
+        return self.pending if isinstance(self.pending, Execute) and self._interrupted is None else None
+
+    def decide(self, decision: Decision) -> None:
+        """Say what is to become of the step that waits; it happens with the next `run`."""
+        waiting = self.waiting
+        if waiting is None:
+            return
+        self._decision = decision
+        self._calls.stream.emit(
+            Resumed, step=waiting.step, action=decision.action, code=decision.code, reason=decision.reason
+        )
 
     def restart(self, solving: Solving) -> None:
         """Go on with another generator: the loop ended at a limit that has been raised since."""
@@ -94,6 +127,9 @@ class Driver:
             self._advance(outcome)
 
     def _take_one(self, action: Action) -> None:
+        if isinstance(action, Execute) and self._decision is None and (why := self._why(action)) is not None:
+            self._calls.stream.emit(Paused, step=action.step, code=action.code, why=why)
+            raise _Waits
         try:
             outcome = self._perform(action)
         except (ModelError, LimitReached) as exc:
@@ -113,7 +149,9 @@ class Driver:
             case Generate():
                 return self._generate(action)
             case Execute():
-                return self._execute(action)
+                outcome = self._decided(action)
+                self._failed = outcome.output.failure is not None
+                return outcome
             case Note():
                 self._calls.stream.note(action.step, action.kind, action.text)
                 return None
@@ -160,6 +198,24 @@ class Driver:
         if size is None:
             size = self._sizes[text] = self._model.count(text)
         return size
+
+    def _why(self, action: Execute) -> str | None:
+        """Why the run waits before a step; None if it goes on."""
+        dollars = self._calls.budget.used.dollars
+        coming = Coming(step=action.step, code=action.code, failed_before=self._failed, dollars=dollars)
+        return self.stepper.why(coming)
+
+    def _decided(self, action: Execute) -> Outcome:
+        decision, self._decision = self._decision or Decision(), None
+        match decision.action:
+            case "skip":
+                return Outcome(output=Output(), refused="")
+            case "reject":
+                return Outcome(output=Output(), refused=decision.reason)
+            case "edit":
+                return replace(self._execute(replace(action, code=decision.code)), ran=decision.code)
+            case _:
+                return self._execute(action)
 
     def _execute(self, action: Execute) -> Outcome:
         budget, stream = self._calls.budget, self._calls.stream

@@ -21,10 +21,19 @@ class Feedback:
     question: str
     contexts: tuple[Binding, ...]
 
-    def output(self, output: Output) -> str:
-        """What a step that ran through is told."""
+    def output(self, output: Output, *, step: int = 0, most: int | None = None) -> str:
+        """What a step that ran through is told; from half of its steps on, how many are left.
+
+        Args:
+            output: of the step.
+            step: its number.
+            most: steps that the run may have.
+        """
         shown = self.shown(output)
-        return self.say("output", output=shown) if shown else self.say("no_output")
+        told = self.say("output", output=shown) if shown else self.say("no_output")
+        if most is None or step * 2 < most:
+            return told
+        return f"{told}\n{self.say('banner', step=step, steps=most, left=most - step)}".rstrip("\n")
 
     def error(self, output: Output, failure: Failure) -> str:
         """What a step that raised is told: the error, and the way out where we know one."""

@@ -79,6 +79,15 @@ class History:
             self.forget_faults()
         self._exchanges.append(exchange)
 
+    def tell(self, text: str) -> None:
+        """Add words to the newest message to the model."""
+        if self._exchanges:
+            newest = self._exchanges[-1]
+            self._exchanges[-1] = replace(newest, feedback=f"{newest.feedback}\n\n{text}")
+        else:
+            last = self._opening[-1]
+            self._opening = (*self._opening[:-1], Message(last.role, f"{last.content}\n\n{text}"))
+
     def forget_faults(self) -> None:
         """Drop the newest exchanges of which nothing came."""
         while self._exchanges and self._exchanges[-1].fault:

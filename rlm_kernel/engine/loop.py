@@ -10,7 +10,15 @@ from collections.abc import Generator
 from dataclasses import replace
 
 from rlm_kernel.engine.actions import Action, Execute, Generate, Note, Solved
-from rlm_kernel.engine.answers import asks_how_many, fit, is_passage, is_scalar, literal, plain_answer, says_not_found
+from rlm_kernel.engine.answers import (
+    asks_how_many,
+    fit,
+    is_passage,
+    literal,
+    meant_as_final,
+    plain_answer,
+    says_not_found,
+)
 from rlm_kernel.engine.feedback import Feedback, cut
 from rlm_kernel.engine.guards import NEVER_TRUE, REASONS, Candidate, objection
 from rlm_kernel.engine.history import Exchange, History, HistoryOverflow
@@ -19,7 +27,7 @@ from rlm_kernel.engine.replies import Code, Empty, Prose, Reading, TextFinal, la
 from rlm_kernel.engine.returns import Misfit
 from rlm_kernel.engine.task import Task
 from rlm_kernel.errors import ContextOverflow, LimitReached, ModelError, RunNotDone
-from rlm_kernel.trajectory.records import Final, Message, Outcome, Output, Reply
+from rlm_kernel.trajectory.records import Message, Outcome, Output, Reply
 
 Solving = Generator[Action, Reply | Outcome | None, Solved]
 _Part = Generator[Action, Reply | Outcome | None, Solved | None]
@@ -71,6 +79,12 @@ class Root:
         self.codes: set[str] = set()
         self.failing: set[str] = set()
         self.asked_for_final = False
+        self.hints: list[str] = []
+        """Words for the model, told with its next request."""
+
+    def hint(self, text: str) -> None:
+        """Have the model told something of the user's with its next request."""
+        self.hints.append(self.feedback.say("hint", text=text))
 
     def solve(self) -> Solving:
         """Work on the task until there is an answer. May be called again after a limit was reached and raised.
@@ -145,6 +159,8 @@ class Root:
             raise LimitReached("steps", self.steps + 1, most)
 
     def _ask(self) -> Generator[Action, Reply | Outcome | None, Reply]:
+        while self.hints:
+            self.history.tell(self.hints.pop(0))
         yield from self._fit(self.task.room)
         try:
             reply = yield self._generate(self.history.messages)
@@ -213,10 +229,26 @@ class Root:
         outcome = yield Execute(step=self.steps + 1, code=code.source)
         assert isinstance(outcome, Outcome)
         self.unrun = None
+        if outcome.refused is not None:
+            section = "rejected" if outcome.refused else "skipped"
+            self._add(self._said(reply, code), self.feedback.say(section, reason=outcome.refused))
+            return None
+        if outcome.ran is not None:
+            code, reply = self._edited(outcome.ran, reply)
+        return (yield from self._weigh(code, reply, outcome, seen=seen))
+
+    def _edited(self, code: str, reply: Reply) -> tuple[Code, Reply]:
+        """What ran in place of the model's code, as if it had written that; it is told so."""
+        self.hints.append(self.feedback.say("edited"))
+        return Code(code), replace(reply, text=self.task.pack.fence(code))
+
+    def _weigh(self, code: Code, reply: Reply, outcome: Outcome, *, seen: bool) -> _Part:
+        """What comes of an outcome: an answer, or words for the model."""
         self.steps += 1
         self.misses = 0
         output = outcome.output
-        final = outcome.final or self._meant_as_final(code, outcome)
+        takes_scalar = self.settings.take_scalar and (self._over_table() or asks_how_many(self.task.question))
+        final = outcome.final or meant_as_final(code, outcome, takes_scalar=takes_scalar)
         if final is not None:
             return (yield from self._judge(final.value, code.source, reply, output, seen=seen))
         if output.failure is not None:
@@ -232,7 +264,9 @@ class Root:
         self.codes.add(code.source)
         if self.settings.read and is_passage(output.text) and not self._over_table():
             return (yield from self._read(code, reply, output))
-        self._add(self._said(reply, code), self.feedback.output(output) + self._banner(), output=output)
+        self._add(
+            self._said(reply, code), self.feedback.output(output, step=self.steps, most=self.most_steps), output=output
+        )
         return None
 
     def _read(self, code: Code, reply: Reply, output: Output) -> _Part:
@@ -249,20 +283,6 @@ class Root:
 
     def _over_table(self) -> bool:
         return any(context.kind == "table" for context in self.task.contexts)
-
-    def _meant_as_final(self, code: Code, outcome: Outcome) -> Final | None:
-        failure = outcome.output.failure
-        if code.text is not None and failure is not None and failure.kind in {"NameError", "SyntaxError"}:
-            return Final(literal(code.text.strip()))  # FINAL(some words), written as text
-        if not self.settings.take_scalar or failure is not None or not self._takes_scalar():
-            return None
-        if outcome.has_value and isinstance(outcome.value, int | float | str) and not outcome.output.stdout.strip():
-            return Final(outcome.value)
-        printed = outcome.output.stdout.strip()
-        return Final(literal(printed)) if is_scalar(printed) and outcome.value is None else None
-
-    def _takes_scalar(self) -> bool:
-        return self._over_table() or asks_how_many(self.task.question)
 
     def _judge(self, value: object, source: str, reply: Reply, output: Output, *, seen: bool) -> _Part:
         candidate = Candidate(
@@ -376,10 +396,3 @@ class Root:
     def _add(self, reply: str, feedback: str, *, output: Output | None = None, fault: bool = False) -> None:
         short = self.feedback.short(output) if output else feedback
         self.history.add(Exchange(reply=reply, feedback=feedback, short=short, fault=fault))
-
-    def _banner(self) -> str:
-        most = self.most_steps
-        if most is None or self.steps * 2 < most:
-            return ""
-        text = self.feedback.say("banner", step=self.steps, steps=most, left=most - self.steps)
-        return f"\n{text}" if text else ""

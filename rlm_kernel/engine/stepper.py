@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rlm_kernel.errors import ConfigError
@@ -111,13 +111,19 @@ class Stepper:
     _costly: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def close(self) -> None:
+        """Let go of the user's names: the run is over for good."""
+        self.risks, self.calls_models = (lambda _code: ()), (lambda _code: False)
+
     def pause(self) -> None:
         """Wait before the next step."""
         self._pause = True
 
     def go_on(self, *, one_step: bool = False) -> None:
-        """Go on from a wait; with `one_step` to the next wait after a single step."""
+        """Go on from a wait: to the next one after a single step, or as far as the other stops let it."""
         self._pause, self._stepping = False, one_step
+        if not one_step:
+            self.stops = replace(self.stops, each=False)
 
     def why(self, coming: Coming) -> str | None:
         """Why the run waits before this step; None if it goes on."""

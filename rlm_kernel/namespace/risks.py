@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator
+from typing import Any
 
 from rlm_kernel.namespace.bindings import names_in
 
@@ -47,6 +48,19 @@ _WRITING_MAGICS = {
     "pip",
     "conda",
 }
+
+
+def tree_of(code: str, shell: Any) -> ast.Module:
+    """The syntax tree of a step's code; an empty one where it cannot be read, which then cannot run either.
+
+    Args:
+        code: the code as the model wrote it.
+        shell: an IPython shell whose syntax it may use; None for plain Python.
+    """
+    try:
+        return ast.parse(shell.transform_cell(code) if shell is not None else code)
+    except Exception:  # transformers of the user's may raise anything
+        return ast.Module(body=[], type_ignores=[])
 
 
 def risks(tree: ast.Module, users: Collection[str]) -> tuple[str, ...]:

@@ -115,6 +115,31 @@ class Noted(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Paused(Event):
+    """The run waits for its user, before code is run."""
+
+    step: int
+    code: str
+    """The code that waits."""
+    why: str
+    tag: Literal["paused"] = field(default="paused", init=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resumed(Event):
+    """The user had the run go on."""
+
+    step: int
+    action: str
+    """``run``, ``edit``, ``skip`` or ``reject``: what became of the code that waited."""
+    code: str = ""
+    """The code that runs instead, for ``edit``."""
+    reason: str = ""
+    """What the model is told, for ``reject``."""
+    tag: Literal["resumed"] = field(default="resumed", init=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RunFinished(Event):
     """A run ended."""
 
@@ -127,4 +152,4 @@ class RunFinished(Event):
     tag: Literal["run_finished"] = field(default="run_finished", init=False)
 
 
-AnyEvent = RunStarted | CallStarted | CallFinished | StepStarted | StepFinished | Noted | RunFinished
+AnyEvent = RunStarted | CallStarted | CallFinished | StepStarted | StepFinished | Noted | Paused | Resumed | RunFinished

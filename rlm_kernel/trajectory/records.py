@@ -140,6 +140,10 @@ class Outcome:
     """The value of the last bare expression or last plain assignment; None if there is none."""
     has_value: bool = False
     final: Final | None = None
+    ran: str | None = None
+    """The code that ran in place of the model's, if the user changed it."""
+    refused: str | None = None
+    """Set if the user let nothing run: the reason given, empty for none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

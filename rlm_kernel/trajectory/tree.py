@@ -13,6 +13,8 @@ from rlm_kernel.trajectory.events import (
     CallFinished,
     CallStarted,
     Noted,
+    Paused,
+    Resumed,
     RunFinished,
     RunStarted,
     Status,
@@ -111,13 +113,17 @@ class Node:
     started: RunStarted
     steps: list[Step] = field(default_factory=list)
     finished: RunFinished | None = None
+    paused: Paused | None = None
+    """What it waits with, while it waits."""
     own: Usage = field(default_factory=Usage)
     """Usage of this run's own calls, without its children's."""
 
     @property
     def status(self) -> Status:
-        """``running`` until the run's end was recorded."""
-        return self.finished.status if self.finished else "running"
+        """``running`` or ``paused`` until the run's end was recorded."""
+        if self.finished:
+            return self.finished.status
+        return "paused" if self.paused else "running"
 
     def step(self, number: int) -> Step:
         """The step with that number, made if it is new. Number 0 holds what came before the first."""
@@ -168,6 +174,9 @@ class Tree:
                 self.runs[event.run].step(event.step).finished = event
             case Noted():
                 self.runs[event.run].step(event.step).notes.append(event)
+            case Paused() | Resumed():
+                self.runs[event.run].step(event.step)
+                self.runs[event.run].paused = event if isinstance(event, Paused) else None
             case RunFinished():
                 self.runs[event.run].finished = event
 

@@ -64,7 +64,7 @@ def _step(view: StepView | Gap, room: int) -> dict[str, object]:
     step: dict[str, object] = {
         "step": view.step.number,
         "state": view.state,
-        "code": _cut(view.step.started.code, share) if view.step.started else "",
+        "code": _cut(view.step.started.code if view.step.started else view.waiting, share),
         "output": _cut(output.text, share) if output else "",
         "failure": _cut(str(output.failure), _LEAST) if output and output.failure else None,
         "changed": [[encodable(change.name[:80]), change.how] for change in output.changes[:20]] if output else [],
@@ -79,12 +79,13 @@ def _step(view: StepView | Gap, room: int) -> dict[str, object]:
     return step
 
 
-def _usage(usage: Usage) -> dict[str, int]:
+def _usage(usage: Usage) -> dict[str, float | None]:
     return {
         "calls": usage.calls,
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cached_tokens": usage.cached_tokens,
+        "cost": usage.cost,
     }
 
 

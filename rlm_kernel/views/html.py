@@ -29,7 +29,7 @@ from rlm_kernel.views.markup import (
     totals,
 )
 from rlm_kernel.views.outline import Gap, RunView, StepView, outline, pick
-from rlm_kernel.views.words import count, duration, short
+from rlm_kernel.views.words import count, duration, money, short
 
 TEXT_ROOM = 280_000
 """Characters of HTML for everything but pictures; a page may go over it by a tenth."""
@@ -170,6 +170,9 @@ def _figures(view: RunView) -> str:
             duration(view.seconds), "" if limits.get("seconds") is None else f"of {duration(limits['seconds'] or 0)}"
         ),
     ]
+    if money(usage):
+        limit = limits.get("cost")
+        figures.append(figure(money(usage), "" if limit is None else f"of ${limit:g}"))
     if view.runs:
         figures.append(figure(f"{view.runs:,}", "child run" if view.runs == 1 else "child runs"))
     return totals(figures)

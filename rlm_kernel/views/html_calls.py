@@ -22,7 +22,7 @@ from rlm_kernel.views.markup import (
     tag,
 )
 from rlm_kernel.views.outline import CallGroup, StepView, new_messages
-from rlm_kernel.views.words import State, count, duration, short
+from rlm_kernel.views.words import State, count, duration, memo_words, short
 
 LISTED = 20
 """Sub-calls of a step that are listed; the rest is counted."""
@@ -100,7 +100,8 @@ def _batch(group: CallGroup, room: int, most: int, span: tuple[float, float]) ->
     failed = tag("span", f"{group.failed:,} failed", RED.text) if group.failed else ""
     still = f"{group.open:,} open" if group.open else ""
     title = f"{escaped(group.name)} " + dim(count(len(group.calls), "call"))
-    title += "".join(f" · {part}" for part in (failed, still) if part)
+    known = dim(memo_words(group.memo, len(group.calls))) if group.memo else ""
+    title += "".join(f" · {part}" for part in (failed, still, known) if part)
     seconds = group.ended - group.began
     figures = [short(group.usage.tokens), duration(seconds), _bar(group.began, seconds, span, group.state)]
     body = _reasons(group)
@@ -135,6 +136,7 @@ def _call(call: Call, open_state: State, span: tuple[float, float], room: int) -
     state: State = open_state if finished is None else "done" if finished.error is None else "failed"
     answer = (finished.reply.text if finished.reply else finished.error or "") if finished else ""
     title = f"{dim(str(call.started.call))} {asked}" + (f" → {escaped(one_line(answer, 60))}" if answer else "")
+    title += dim(" · from the memo") if call.memo else ""
     begun = call.started.at
     figures = [*_figures(call), _bar(begun, finished.at - begun if finished else 0.0, span, state)]
     share = min(_TEXT, (room - _CALL_ROW) // 2)

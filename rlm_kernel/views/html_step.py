@@ -72,6 +72,8 @@ def step_body(view: StepView, room: int, pictures: Pictures, span: tuple[float, 
 def _code(view: StepView, room: int) -> str:
     if view.step.started:
         return code_block(view.step.started.code, room)
+    if view.waiting:
+        return label("Waits to be run") + code_block(view.waiting, room)
     last = view.step.root_calls[-1].finished if view.step.root_calls else None
     if last is None or last.reply is None:
         return ""

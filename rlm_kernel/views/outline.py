@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rlm_kernel.trajectory.events import Noted, NoteKind
 from rlm_kernel.trajectory.records import Message
@@ -34,6 +34,8 @@ class CallGroup:
     calls: tuple[Call, ...]
     """Failed ones first, then open ones, then the answered in order."""
     failed: int
+    memo: int
+    """How many were answered from the memo."""
     open: int
     open_state: State
     """What an open call is: running, or left unfinished by a run that ended."""
@@ -64,6 +66,8 @@ class StepView:
     """Its root calls, its sub-calls and everything that its child runs used."""
     groups: tuple[CallGroup, ...]
     children: tuple[RunView, ...]
+    waiting: str = ""
+    """The code that waits to be run, while the run is paused here."""
     earlier: tuple[tuple[Message, ...], ...]
     """The messages of the root calls of the step before: what this step's share with them is not new."""
 
@@ -201,7 +205,10 @@ class _Outliner:
         for index, step in enumerate(ordered):
             if _holds_more_than_words_for_the_end(step):
                 state = _step_state(node, step, last=index == len(ordered) - 1)
-                steps.append(self._step(step, state, children.get(index, []), earlier))
+                view = self._step(step, state, children.get(index, []), earlier)
+                if state == "paused" and node.paused is not None:
+                    view = replace(view, waiting=node.paused.code, title=f"waits: {title_of(node.paused.code)}")
+                steps.append(view)
             if step.root_calls:
                 earlier = tuple(call.started.request.messages for call in step.root_calls)
         below = [child for group in children.values() for child in group]
@@ -275,6 +282,7 @@ class _Outliner:
             name=name or ("sub-calls" if len(calls) > 1 else "sub-call"),
             calls=(*failed, *still, *fine),
             failed=len(failed),
+            memo=sum(call.memo for call in fine),
             open=len(still),
             open_state=open_state,
             usage=sum((call.usage for call in calls), Usage()),
@@ -295,10 +303,8 @@ def _step_state(node: Node, step: Step, *, last: bool) -> State:
         if failure is None:
             return "done"
         return "stopped" if failure.interrupted else "failed"
-    if last and node.finished is None:
-        return "running"
-    if last and node.status == "paused":
-        return "paused"
+    if last and node.status in {"running", "paused"}:
+        return node.status
     errors = [call.finished.error for call in step.root_calls[-1:] if call.finished]
     if errors and errors[-1] is not None and step.started is None:
         return "failed"

@@ -8,7 +8,7 @@ from rlm_kernel.trajectory.events import CallFinished
 from rlm_kernel.trajectory.tree import Node, Step, Tree
 from rlm_kernel.views.cut import clip, one_line
 from rlm_kernel.views.markup import FRAME, dim, escaped, figure, heading, meter, pill, tag, totals
-from rlm_kernel.views.words import MARKS, count, duration, short, status_word
+from rlm_kernel.views.words import MARKS, count, duration, money, short, status_word
 
 _CALLS = re.compile(r"\b(llm_query_batched|llm_map|llm_query_async|llm_query)\s*\(")
 _QUESTION = 110
@@ -70,7 +70,8 @@ def _used(tree: Tree, now: float) -> list[tuple[str, str]]:
     used = tree.usage
     end = tree.root.finished.at if tree.root.finished else now
     calls = ("1", "call") if used.calls == 1 else (f"{used.calls:,}", "calls")
-    return [calls, (short(used.tokens), "tokens"), (duration(end - tree.root.started.at), "")]
+    cost = [(money(used), "")] if used.dollars else []
+    return [calls, (short(used.tokens), "tokens"), *cost, (duration(end - tree.root.started.at), "")]
 
 
 def _newest(tree: Tree) -> Step | None:

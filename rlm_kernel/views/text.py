@@ -13,7 +13,7 @@ from rlm_kernel.trajectory.tree import Tree
 from rlm_kernel.views.cut import clip, head_tail, one_line
 from rlm_kernel.views.escape import cells, visible
 from rlm_kernel.views.outline import CallGroup, Gap, RunView, StepView, outline, pick
-from rlm_kernel.views.words import MARKS, State, change_words, count, duration, short, token_words
+from rlm_kernel.views.words import MARKS, State, change_words, count, duration, memo_words, money, short, token_words
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -136,7 +136,7 @@ class _Writer:
         figures = f"{short(view.usage.tokens):>5} {duration(view.seconds):>8}"
         head = _Line(f"{MARKS[view.state]} {number}{visible(view.title)}{final}", style, figures)
         output = view.step.finished.output if view.step.finished else Output()
-        code = view.step.started.code if view.step.started else ""
+        code = view.step.started.code if view.step.started else view.waiting
         body = [
             *_texts(code, "code", min(_CODE_LINES, room // 3)),
             *_outputs(output, min(_OUTPUT_LINES, room // 4)),
@@ -208,7 +208,7 @@ def _title(view: RunView) -> _Line:
 def _totals(view: RunView) -> _Line:
     steps = sum(step.step.number > 0 for step in view.steps)
     figures = [one_line(view.node.started.model, 60), count(steps, "step"), count(view.usage.calls, "call")]
-    figures += [token_words(view.usage), duration(view.seconds)]
+    figures += [token_words(view.usage), *filter(None, [money(view.usage)]), duration(view.seconds)]
     figures += [count(view.runs, "child run")] if view.runs else []
     return _Line(" · ".join(figures), "dim", branches="  ")
 
@@ -267,6 +267,7 @@ def _group(group: CallGroup) -> list[_Line]:
     words = [group.name] + ([count(len(group.calls), "call")] if len(group.calls) > 1 else [])
     words += [f"{group.failed:,} failed"] if group.failed else []
     words += [f"{group.open:,} open"] if group.open else []
+    words += [memo_words(group.memo, len(group.calls))] if group.memo else []
     call = group.calls[0]
     prompt = one_line("\n".join(message.content for message in call.started.request.messages), 60)
     words += [prompt] if len(group.calls) == 1 else []

@@ -72,6 +72,19 @@ def token_words(usage: Usage) -> str:
     return f"{short(usage.tokens)} tokens ({short(usage.input_tokens)} in{cached}, {short(usage.output_tokens)} out)"
 
 
+def money(usage: Usage) -> str:
+    """What calls cost: ``$0.012``; empty if they cost nothing. A price that is not known is never taken for nothing."""
+    if not usage.unpriced:
+        return f"${usage.dollars:.2g}" if usage.dollars else ""
+    unknown = f"{count(usage.unpriced, 'call')} of unknown price"
+    return f"${usage.dollars:.2g} and {unknown}" if usage.dollars else unknown
+
+
+def memo_words(known: int, calls: int) -> str:
+    """``from the memo``, ``3 from the memo``."""
+    return "from the memo" if calls == 1 else f"{known:,} from the memo"
+
+
 def change_words(change: Change) -> tuple[str, str, str]:
     """What happened to a name: a sign, the name, and the rest of the sentence."""
     value = f" {change.summary}" if change.summary else ""

@@ -14,7 +14,7 @@ PACKAGE = Path(rlm_kernel.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"magics", "kernel", "__main__"},
+    {"magics", "options", "kernel", "__main__"},
     {"session", "interface", "runs", "wiring", "doors", "children", "display", "config", "traits"},
     {"engine", "namespace", "models", "views"},
     {"describe", "prompts"},

@@ -39,7 +39,7 @@ def test_continue_without_a_higher_limit_says_which_one(shell, model, cell):
 def test_continue_of_a_run_that_is_done_is_refused_in_a_line(shell, model, cell):
     model("FINAL(1 + 1)")
     cell("%%rlm -q\nGo.")
-    assert "is done; only a run that was stopped or reached a limit goes on" in cell("%rlm continue").printed
+    assert "is done; only a run that is paused, stopped or at a limit goes on" in cell("%rlm continue").printed
 
 
 def test_returns_names_a_type_of_the_users(shell, model, cell):
