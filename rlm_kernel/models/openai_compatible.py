@@ -41,6 +41,8 @@ class ClientOptions:
     """What makes its answers the same another day, where the address does not: weights behind a port that changes."""
     free: bool = False
     """True for a model that costs nothing, such as the bundled one."""
+    call_seconds: float | None = None
+    """Time that a call wants, for a slow model; None for the default."""
 
 
 class OpenAIModel:
@@ -103,6 +105,11 @@ class OpenAIModel:
     def identity(self) -> str | None:
         """The address, or what stands for it: the memo's answers are those of this place."""
         return self._options.identity or self._address.shown
+
+    @property
+    def call_seconds(self) -> float | None:
+        """Time that one of its calls wants where the user did not say; None for the default."""
+        return self._options.call_seconds
 
     def cost(self, usage: Usage) -> float | None:
         """Dollars for a call's tokens by the maker's list price; None if that is not known."""

@@ -46,6 +46,7 @@ class ScriptedModel:
         self.endpoint = "a script"
         self.on_this_machine = True
         self.concurrency: int | None = None
+        self.call_seconds: float | None = None
         self.identity: str | None = None
         """None keeps its answers out of the memo: a script may answer otherwise the next time."""
         self.latency = latency
