@@ -288,11 +288,7 @@ class Root:
 
     def _judge(self, value: object, source: str, reply: Reply, output: Output, *, seen: bool) -> _Part:
         candidate = Candidate(
-            value=value,
-            question=self.task.question,
-            code=source,
-            contexts=self.task.contexts,
-            seen=seen,
+            value=value, question=self.task.question, code=source, contexts=self.task.contexts, seen=seen
         )
         section = objection(candidate, self.settings)
         if section is None or not self.task.pack.has(section):
