@@ -171,7 +171,8 @@ def _several_for_one(candidate: Candidate) -> str | None:
 
 
 def _number_for_name(candidate: Candidate) -> str | None:
-    if not (_is_number(candidate.value) and _WORDS_WANTED.search(candidate.question)):
+    question = candidate.question
+    if not _is_number(candidate.value) or not _WORDS_WANTED.search(question) or _NUMBER_WANTED.search(question):
         return None
     if not _over_table(candidate):
         return "ask_words"

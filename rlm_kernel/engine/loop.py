@@ -34,6 +34,7 @@ _Part = Generator[Action, Reply | Outcome | None, Solved | None]
 
 _MOST_MISSES = 4  # replies in a row from which nothing could be run
 _UNSEEN_REDRAWS = 2  # redraws of a constant given before anything was looked at
+_MOST_NEW_STARTS = 2  # of a model that gives one refused answer again and again: then it may be right
 _MOST_EVIDENCE = 6_000
 
 
@@ -78,6 +79,7 @@ class Root:
         self.objected: set[str] = set()
         self.codes: set[str] = set()
         self.failing: set[str] = set()
+        self.new_starts = 0
         self.asked_for_final = False
         self.hints: list[str] = []
         """Words for the model, told with its next request."""
@@ -286,11 +288,7 @@ class Root:
 
     def _judge(self, value: object, source: str, reply: Reply, output: Output, *, seen: bool) -> _Part:
         candidate = Candidate(
-            value=value,
-            question=self.task.question,
-            code=source,
-            contexts=self.task.contexts,
-            seen=seen,
+            value=value, question=self.task.question, code=source, contexts=self.task.contexts, seen=seen
         )
         section = objection(candidate, self.settings)
         if section is None or not self.task.pack.has(section):
@@ -300,7 +298,7 @@ class Root:
             self.faults += 1
             yield Note(step=self.steps, kind="redraw", text="asked again: a constant, before anything was looked at")
             return None
-        if section in NEVER_TRUE and self._is_stuck(source):
+        if section in NEVER_TRUE and self.new_starts < _MOST_NEW_STARTS and self._is_stuck(source):
             self.faults += 1
             return (yield from self._start_over())
         if section in self.objected or (section == "unseen" and self.settings.redraw):
@@ -341,6 +339,7 @@ class Root:
 
     def _start_over(self) -> _Part:
         self.history.forget_faults()
+        self.new_starts += 1
         yield Note(step=self.steps, kind="redraw", text="asked anew: the same code came again")
         return None
 

@@ -53,6 +53,7 @@ def test_what_cannot_be_the_answer_is_refused(value, question, code, section):
         (9, "Which gear is the most common?", 'FINAL(df["gear"].value_counts().idxmax())'),
         ("Fiat", "Which maker is the fastest?", 'FINAL(df.loc[df["speed"].idxmax(), "maker"])'),
         (310.5, "What is the highest speed?", 'FINAL(df["speed"].max())'),
+        (49.5, "What percentage of the cars whose colour is known are red?", "FINAL(x.mean() * 100)"),
         (-3.5, "How much slower are the red ones?", "FINAL(a - b)"),
     ],
 )

@@ -356,3 +356,30 @@ def test_a_share_is_doubted_once_where_a_percentage_was_asked_for():
     assert play.run().value == 25.0
 
     assert Play(asked, [block("FINAL(x.mean() * 100)")], [final(0.25)]).run().value == 0.25
+
+
+def test_a_small_model_that_repeats_failing_code_starts_over_without_what_it_was_told():
+    replies = [block("df['x']"), block("# again\ndf['x']"), block("FINAL(len(df))")]
+    play = Play(task("small"), replies, [failed("KeyError", "'x'"), failed("KeyError", "'x'"), final(1)])
+
+    assert play.run().value == 1
+    first, second, third = (generate.messages for generate in play.generated)
+    assert len(second) == len(first) + 2
+    assert third == first
+    assert play.generated[2].temperature > play.generated[1].temperature
+
+
+def test_an_answer_that_a_small_model_insists_on_is_taken_in_the_end():
+    code = block('FINAL(df["Maker"].count())')
+    play = Play(task("small", question="Which maker is it?"), [code] * 4, [final([1, 2])] * 4)
+
+    assert play.run().value == [1, 2]
+    assert any(note.kind == "remark" for note in play.notes)
+
+
+def test_a_small_models_column_is_spelled_as_it_is_before_its_code_runs():
+    play = Play(task("small"), [block('FINAL(df["speed"].max())')], [final(3)])
+
+    play.run()
+
+    assert play.executed[0].code == "FINAL(df['Speed'].max())"

@@ -66,7 +66,7 @@ def test_a_cell_is_answered_by_the_bundled_model_from_a_real_table(run_cell):
 
     assert (status, error) == ("ok", "")
     assert result == "124"
-    assert run_cell("int(found) == (penguins['island'] == 'Dream').sum()")[2] == "True"
+    assert run_cell("bool(found == (penguins['island'] == 'Dream').sum())")[2] == "True"
     run_cell("run = %rlm last")
     assert run_cell("run.status, run.steps[-1].number == len(run.steps) >= 1, 'penguins' in run.steps[0].code")[2] == (
         "('done', True, True)"

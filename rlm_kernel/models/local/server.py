@@ -155,12 +155,13 @@ class SharedServer:
         places.make_private_dir(directory)
         deadline = time.monotonic() + _START_SECONDS
         child = self._spawn(model, directory, settings)
-        size = model.stat().st_size
+        size, loaded = model.stat().st_size, 0.0
         while time.monotonic() < deadline:
             if held := _attach(directory):
                 return held
             # What it has in memory tells how far it is: the engine says nothing before it is done.
-            progress("loading the model", min(0.99, (processes.resident_bytes(child.pid) or 0) / size))
+            loaded = max(loaded, min(0.99, (processes.resident_bytes(child.pid) or 0) / size))
+            progress("loading the model", loaded)
             if child.ended():
                 # Busy: another kernel's server is loading or leaving. Try until one of the two is done.
                 if not child.found_another():
