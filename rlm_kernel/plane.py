@@ -11,6 +11,7 @@ any time. Where the main thread does (ipykernel 6), it reads nothing while it ru
 
 from __future__ import annotations
 
+import hmac
 import logging
 import os
 import signal
@@ -72,8 +73,7 @@ class Plane:
                 self._begin(period)
             yield
         finally:
-            with _unbroken():
-                self._end(period)
+            self._end_surely(period)
 
     def pump(self) -> None:
         """Read what has arrived, where nobody else does. For the main thread, every 20 ms or so while it waits."""
@@ -90,6 +90,17 @@ class Plane:
                 if layer is not None:
                     self._tap = _Tap(kernel, layer, self._is_ours, self._on_message)
                     self._tap.put_in()
+
+    def _end_surely(self, period: object) -> None:
+        interrupt = None
+        while period in self._periods:
+            try:
+                with _unbroken():
+                    self._end(period)
+            except KeyboardInterrupt as exc:  # in the moment before it is kept out, or raised after all is done
+                interrupt = exc
+        if interrupt is not None:
+            raise interrupt
 
     def _end(self, period: object) -> None:
         with self._lock:
@@ -193,9 +204,12 @@ class _Tap:
         """The message, if it is for us. One that is not stays untouched, so that the kernel can check its signature."""
         try:
             _, parts = self._session.feed_identities(frames, copy=self._copied)
-            if self._session.unpack(bytes(parts[1]))["msg_type"] != "comm_msg":
+            signature, header, *_, content = (bytes(part) for part in parts[:5])
+            if b"comm_msg" not in header or not hmac.compare_digest(self._session.sign(parts[1:5]), signature):
                 return None
-            if not self._is_ours(self._session.unpack(bytes(parts[4]))):
+            if self._session.unpack(header)["msg_type"] != "comm_msg" or not self._is_ours(
+                self._session.unpack(content)
+            ):
                 return None
             message: dict[str, Any] = self._session.deserialize(parts, copy=self._copied)  # the one time for this one
         except Exception:  # malformed, forged or sent again: the kernel refuses it, and says so in its log
@@ -203,11 +217,11 @@ class _Tap:
         return message
 
     def _hand_over(self, message: dict[str, Any]) -> None:
-        self._publish("busy", message)
         try:
             self._on_message(message["content"]["data"], message["buffers"])
         except Exception:
             logger.exception("a message of the front end could not be handled")
+        self._publish("busy", message)  # afterwards: beside code that computes each of these takes milliseconds
         self._publish("idle", message)
         if self._cell:
             self._publish("busy", self._cell)  # front ends and servers take the last status for the kernel's
@@ -225,7 +239,7 @@ def _layer(kernel: Any) -> Layer | None:
     session: Any = getattr(kernel, "session", None)
     has_all = (
         _has(stream, "on_recv", "flush", "socket", "_recv_callback", "_recv_copy")
-        and _has(session, "feed_identities", "unpack", "deserialize")
+        and _has(session, "feed_identities", "sign", "unpack", "deserialize")
         and _has(getattr(stream, "io_loop", None), "add_callback")
     )
     if not has_all or getattr(kernel, "io_loop", None) is None:

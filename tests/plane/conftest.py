@@ -24,7 +24,7 @@ class Threadless(IPKernelApp):
 Threadless.launch_instance()
 """
 
-SETUP = """
+SETUP = '''
 import json, signal, sys, threading, time
 from contextlib import nullcontext
 import ipywidgets
@@ -48,10 +48,20 @@ def wait(seconds, until, count=got, pump=plane.pump):
     while time.monotonic() < end and len(count) < until:
         time.sleep(0.02)
         pump()
+class Struck:
+    """Within it each interrupt is raised until one was; those that come too late are let go."""
+    def __init__(self): self.armed, self.times = False, 0
+    def __enter__(self): self.before = signal.signal(signal.SIGINT, self.strike)
+    def __exit__(self, *exc): signal.signal(signal.SIGINT, self.before)
+    def strike(self, number, frame):
+        if self.armed:
+            self.armed = False
+            self.times += 1
+            raise KeyboardInterrupt
 def as_found():
     stream = kernel.shell_stream
     return (stream._recv_callback, stream._recv_copy)
-"""
+'''
 
 
 class FrontEnd:
@@ -85,13 +95,20 @@ class FrontEnd:
         self.hear(lambda message: message["msg_type"] == "execute_input" and self.parent(message) == request)
         return request
 
+    def listen(self, code, plane="plane"):
+        """Start a cell that runs code while a plane listens, and wait until it does."""
+        body = "".join(f"    {line}\n" for line in code.splitlines())
+        request = self.client.execute(f"with {plane}.listening():\n    print(flush=True)\n{body}", allow_stdin=False)
+        self.hear(lambda message: message["msg_type"] == "stream" and self.parent(message) == request)
+        return request
+
     def end(self, request):
         """Wait for the end of a cell; gives what it printed and its reply."""
         self.hear(lambda message: self.parent(message) == request and is_idle(message))
         reply = self.reply(request)
         mine = [message for message in self.published if self.parent(message) == request]
         text = "".join(one["content"]["text"] for one in mine if one["msg_type"] == "stream")
-        return text, reply["content"]
+        return text.strip(), reply["content"]
 
     def run(self, code):
         """Run a cell to its end; gives what it printed."""
