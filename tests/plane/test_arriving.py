@@ -57,22 +57,22 @@ def test_a_front_end_with_subshells_changes_nothing(threaded):
 
 def assert_prompt(notebook, code):
     cell = notebook.listen(code)
-    for number in range(60):
+    for number in range(30):
         notebook.click(number)
-        time.sleep(0.053)
+        time.sleep(0.147)
     notebook.end(cell)
     late = sorted(notebook.value("[one[1] for one in got]"))
-    print(f"{notebook.value('plane.layers')}: median {late[30] * 1000:.1f} ms, p95 {late[57] * 1000:.1f} ms")
-    assert len(late) == 60
-    assert late[57] < 0.1
+    print(f"{notebook.value('plane.layers')}: median {late[15] * 1000:.1f} ms, p95 {late[28] * 1000:.1f} ms")
+    assert len(late) == 30
+    assert late[28] < 0.1
 
 
 def test_a_click_takes_less_than_a_tenth_of_a_second_while_the_cell_waits(notebook):
-    assert_prompt(notebook, WAITING.format(60))
+    assert_prompt(notebook, WAITING.format(30))
 
 
 def test_a_click_takes_less_than_a_tenth_of_a_second_while_code_computes(threaded):
-    assert_prompt(threaded, "while len(got) < 60: sum(range(99))")
+    assert_prompt(threaded, "while len(got) < 30: sum(range(99))")
 
 
 def test_five_hundred_clicks_amid_other_traffic(notebook):
