@@ -76,7 +76,10 @@ class Plane:
             self._end_surely(period)
 
     def pump(self) -> None:
-        """Read what has arrived, where nobody else does. For the main thread, every 20 ms or so while it waits."""
+        """Read what has arrived, where nobody else does. For the main thread, every 20 ms or so while it waits.
+
+        Raises nothing but what a Ctrl-C raises.
+        """
         tap = self._tap
         if tap is not None:
             tap.pump()
@@ -87,7 +90,7 @@ class Plane:
             if self._tap is None:
                 kernel = getattr(self._shell, "kernel", None)
                 layer = _layer(kernel)
-                if layer is not None:
+                if layer == "channel thread" or (layer == "pump" and _in_main_thread()):
                     self._tap = _Tap(kernel, layer, self._is_ours, self._on_message)
                     self._tap.put_in()
 
@@ -155,8 +158,10 @@ class _Tap:
 
     def _where_it_is_read(self, work: Callable[[], None]) -> None:
         """Work on the stream in the thread that it belongs to, and wait for that."""
+        if os.getpid() != self._pid:
+            return
         if self._layer == "pump":
-            if _in_main_thread():
+            if _in_main_thread():  # else it ends when the main thread reads the next message
                 self._quietly(work)
             return
         done = threading.Event()
@@ -207,9 +212,9 @@ class _Tap:
             signature, header, *_, content = (bytes(part) for part in parts[:5])
             if b"comm_msg" not in header or not hmac.compare_digest(self._session.sign(parts[1:5]), signature):
                 return None
-            if self._session.unpack(header)["msg_type"] != "comm_msg" or not self._is_ours(
-                self._session.unpack(content)
-            ):
+            if self._session.unpack(header)["msg_type"] != "comm_msg":
+                return None
+            if not self._is_ours(self._session.unpack(content)):
                 return None
             message: dict[str, Any] = self._session.deserialize(parts, copy=self._copied)  # the one time for this one
         except Exception:  # malformed, forged or sent again: the kernel refuses it, and says so in its log
@@ -223,7 +228,7 @@ class _Tap:
             logger.exception("a message of the front end could not be handled")
         self._publish("busy", message)  # afterwards: beside code that computes each of these takes milliseconds
         self._publish("idle", message)
-        if self._cell:
+        if self._cell and self._open:
             self._publish("busy", self._cell)  # front ends and servers take the last status for the kernel's
 
     def _publish(self, status: str, parent: dict[str, Any]) -> None:

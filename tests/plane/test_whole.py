@@ -187,6 +187,15 @@ def test_a_thread_and_a_fork_do_not_read_what_is_the_main_threads(notebook):
     assert notebook.value("[status, early, numbers()]") == [early, early, [1]]
 
 
+def test_a_run_in_another_thread_touches_no_stream_of_the_main_thread(notebook):
+    notebook.run(
+        "def work():\n    global during\n    with plane.listening(): during = as_found()\n"
+        "before = as_found()\nthread = threading.Thread(target=work)\nthread.start()\nthread.join()"
+    )
+    untouched = notebook.value("plane.layers") == ["pump"]
+    assert notebook.value("[during == before, as_found() == before]") == [untouched, True]
+
+
 @pytest.mark.parametrize(
     "gone",
     [
