@@ -103,10 +103,12 @@ def test_five_hundred_clicks_amid_other_traffic(notebook):
 def test_clicks_amid_cells_that_begin_and_end(notebook):
     """At the borders of a busy period a click goes one way or the other, never both and never none."""
     for number in range(300):
-        if number % 20 == 0:
-            notebook.client.execute("with plane.listening():\n    wait(0.05, until=9999)\nplane.pump()")
+        if number % 50 == 0:
+            notebook.client.execute(
+                "with plane.listening():\n    wait(0.05, until=9999)\ntime.sleep(0.02)\nplane.pump()"
+            )
         notebook.click(number)
-        time.sleep(0.002)
+        time.sleep(0.003)
     handed, handled = notebook.value("[numbers(), ordinary]")
     assert handed == sorted(handed)
     assert handled == sorted(handled)
