@@ -33,7 +33,7 @@ types: $(VENV)/.dev
 unit: $(VENV)/.dev  ## the tests that need neither browser nor local model
 	$(BIN)/python -m pytest -m "not browser and not local_model"
 
-test-matrix: ## kernel, namespace and magics with older releases of ipykernel
+test-matrix: ## kernel, namespace, magics and control plane with older releases of ipykernel
 	PYTHON=$(PYTHON) .ci/matrix 6.31.0 7.3.0
 
 bench: $(VENV)/.bench  ## is the local model right? real questions, one after the other
