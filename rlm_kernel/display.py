@@ -5,41 +5,83 @@ from __future__ import annotations
 import sys
 import time
 import uuid
+from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
+from rlm_kernel.live import Live, open_live
 from rlm_kernel.trajectory.events import AnyEvent
 from rlm_kernel.wiring import Watch
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from rlm_kernel.buttons import GoOn
     from rlm_kernel.runs import Run
 
 _EVERY = 0.2  # seconds between two refreshes of the status line
+_LIVE_AFTER = 0.5  # seconds after which a run is worth the live view
+_KEPT_EVERY = 5.0  # seconds between two refreshes of the static tree below the live view
 _CLEAR = "\r\x1b[2K"
 
 
 class Display:
-    """One status line that is kept fresh, replaced at the end by the tree. A context manager around a run."""
+    """What one cell shows of a run; a context manager around it.
 
-    def __init__(self, shell: InteractiveShell, *, quiet: bool = False) -> None:
+    A status line that is kept fresh; after half a second, in a notebook, the live view above it. At the end both give way
+    to the static tree, which a saved notebook shows without a kernel. A paused run keeps its live view: its buttons work
+    between cells too.
+    """
+
+    def __init__(
+        self, shell: InteractiveShell, *, quiet: bool = False, live: bool = True, go_on: GoOn | None = None
+    ) -> None:
+        """Show nothing yet.
+
+        Args:
+            shell: where the cell runs.
+            quiet: show nothing at all.
+            live: show the live view where there is a page for it.
+            go_on: what drives the run when a button asks for it between cells; None for no buttons.
+        """
         self._quiet = quiet
         self._shell = shell
+        self._go_on = go_on
+        self._wants_live = live and not quiet and go_on is not None and _is_notebook(shell)
         self._line = _line_in(shell)
+        self._live: Live | None = None
+        self._stack = ExitStack()
         self._run: Run | None = None
+        self._began = 0.0
         self._shown_at = 0.0
+        self._kept_at = 0.0
 
     def __enter__(self) -> Self:
         self._line = _line_in(self._shell)  # a run that goes on does so in another cell
+        self._began = self._kept_at = time.time()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
-        if self._quiet or self._run is None:
+        run, self._run = self._run, None
+        if run is not None and run.status == "paused":
+            self._open(run)
+        self._stack.close()
+        if run is None or self._quiet:
             self._line.clear()
         else:
-            self._line.finish(self._run)
-        self._run = None
+            self._line.finish(run)
+        if self._live is not None and run is not None:
+            self._live.rest() if run.status == "paused" else self._live.close()
+            self._live = self._live if run.status == "paused" else None
+
+    def _open(self, run: Run) -> None:
+        """Show the live view, if it is wanted and not there yet."""
+        if not self._wants_live or self._live is not None or self._go_on is None:
+            return
+        self._live = open_live(self._shell, run, self._go_on)
+        self._wants_live = self._live is not None
+        if self._live is not None:
+            self._stack.enter_context(self._live.driving())
 
     def watch(self) -> Watch:
         """What the session should tell this display."""
@@ -48,6 +90,9 @@ class Display:
     def follow(self, run: Run) -> None:
         """Show this run from now on."""
         self._run = run
+        if self._live is not None:  # it was paused, and its view is still there
+            self._live.attach()
+            self._stack.enter_context(self._live.driving())
 
     def _event(self, event: AnyEvent) -> None:
         import threading
@@ -62,10 +107,18 @@ class Display:
 
     def _tick(self) -> None:
         now = time.time()
-        if self._quiet or self._run is None or now - self._shown_at < _EVERY:
+        if self._quiet or self._run is None:
             return
-        self._shown_at = now
-        self._line.follow(self._run, now)
+        if self._live is not None:
+            self._live.tick()
+        elif now - self._began > _LIVE_AFTER:
+            self._open(self._run)
+        if self._live is not None and now - self._kept_at > _KEPT_EVERY:
+            self._kept_at = now
+            self._line.finish(self._run)  # what a notebook keeps if its kernel is killed now
+        elif self._live is None and now - self._shown_at >= _EVERY:
+            self._shown_at = now
+            self._line.follow(self._run, now)
 
     def _progress(self, text: str, share: float | None) -> None:
         now = time.time()
@@ -157,8 +210,18 @@ class _TerminalLine:
             self._stream.flush()
 
 
-def show(shell: InteractiveShell, run: Run) -> None:
-    """Show the tree of a run."""
+def show(shell: InteractiveShell, run: Run, go_on: GoOn | None = None) -> None:
+    """Show a run: the live view in a notebook, else its tree.
+
+    Args:
+        shell: where the cell runs.
+        run: the run.
+        go_on: what drives the run when a button asks for it; None for the tree alone.
+    """
+    live = open_live(shell, run, go_on) if go_on is not None and _is_notebook(shell) else None
+    if live is not None:
+        live.rest()
+        return
     _line_in(shell).finish(run)
 
 

@@ -86,7 +86,7 @@ class RLMMagics:
             returns=None if given.returns is None else parse_type(given.returns, self._ip.user_ns),
             stops=parse_stops(step=given.step, approve=given.approve, pause_on=tuple(given.pause_on)),
         )
-        display = Display(self._ip, quiet=given.quiet)
+        display = Display(self._ip, quiet=given.quiet, live=not given.no_widget, go_on=self._go_on)
         with display:
             try:
                 run = self.session.start(question, display.watch())
@@ -171,7 +171,7 @@ class RLMMagics:
         """Let a run go on as its cell wanted it shown and kept; gives the answer if it comes to one."""
         from rlm_kernel.display import Display
 
-        asked = self._asked.get(run.id) or _Asked(run, Display(self._ip), None)
+        asked = self._asked.get(run.id) or _Asked(run, Display(self._ip, go_on=self._go_on), None)
         with asked.display as display:
             display.follow(run)
             return self._answer(asked, act)
@@ -215,7 +215,7 @@ class RLMMagics:
     def _show(self, words: list[str]) -> None:
         from rlm_kernel.display import show
 
-        show(self._ip, self.session.find(words[0]) if words else self._newest())
+        show(self._ip, self.session.find(words[0]) if words else self._newest(), self._go_on)
 
     def _newest(self) -> Run:
         run = self.session.last

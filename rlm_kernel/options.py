@@ -80,6 +80,7 @@ def _cell_parser() -> Parser:
     )
     add("--returns", metavar="TYPE", help="type of the answer: list[str], a model or dataclass of yours, ...")
     add("--no-memo", action="store_true", help="ask every sub-call anew, even if it was answered before")
+    add("--no-widget", action="store_true", help="no live view with buttons: the status line and the tree alone")
     add("-q", "--quiet", action="store_true", help="no status line and no tree, the answer alone")
     return parser
 

@@ -15,11 +15,11 @@ from rlm_kernel.engine.driver import Driver, Ending
 from rlm_kernel.engine.feedback import text_of
 from rlm_kernel.engine.loop import Root
 from rlm_kernel.engine.ports import Model
-from rlm_kernel.engine.stepper import Decision
+from rlm_kernel.engine.stepper import Decision, Stepper
 from rlm_kernel.errors import ConfigError, LimitReached, RLMError, RunEnded
 from rlm_kernel.trajectory.events import AnyEvent, RunFinished, Status
 from rlm_kernel.trajectory.grounding import unseen_figures
-from rlm_kernel.trajectory.recorder import Stream
+from rlm_kernel.trajectory.recorder import Sink, Stream
 from rlm_kernel.trajectory.records import Change, Failure, Rich
 from rlm_kernel.trajectory.secrets import Secrets
 from rlm_kernel.trajectory.tree import Call, Node, Tree
@@ -173,6 +173,17 @@ class Run:
     def events(self) -> tuple[AnyEvent, ...]:
         """The trajectory."""
         return tuple(self._parts.stream.recorder.events)
+
+    def listen(self, sink: Sink) -> Callable[[], None]:
+        """Tell a sink all events so far and every one to come; gives what ends that."""
+        recorder = self._parts.stream.recorder
+        recorder.listen(sink)
+        return lambda: recorder.leave(sink)
+
+    @property
+    def stepper(self) -> Stepper:
+        """Where the run waits, for whoever shows buttons."""
+        return self._parts.driver.stepper
 
     def tree(self) -> TreeView:
         """The recursion tree; print it, or let the notebook show it."""

@@ -125,6 +125,8 @@ class Wiring:
     executing: Callable[[Desk], AbstractContextManager[None]]
     """Entered while a step executes."""
     watch: Watch
+    steppers: list[Stepper] = field(default_factory=list)
+    """The root run's, once it is made: its children's look to it."""
 
     def run(self, level: Level) -> Run:
         """Put the run together; it does not begin until `Run.drive`."""
@@ -167,18 +169,20 @@ class Wiring:
     def _stepper(self, level: Level) -> Stepper:
         """Where the run waits for its user: a root's wishes; child runs go on."""
         if level.stream.depth:
-            return Stepper()
+            return Stepper(above=self.steppers[0] if self.steppers else None)
         doors = frozenset(self.doors.functions()) - {"budget"}
 
         def users() -> Collection[str]:
             hidden = getattr(self.shell, "user_ns_hidden", {})
             return {*user_names(self.namespace, hidden), *self.question.values}
 
-        return Stepper(
+        stepper = Stepper(
             stops=self.question.stops,
             risks=lambda code: risks(tree_of(code, self.shell), users()),
             calls_models=lambda code: not doors.isdisjoint(names_in(tree_of(code, self.shell)).mentions),
         )
+        self.steppers.append(stepper)
+        return stepper
 
     @property
     def pack(self) -> Pack:

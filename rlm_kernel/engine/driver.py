@@ -129,7 +129,10 @@ class Driver:
     def _take_one(self, action: Action) -> None:
         if isinstance(action, Execute) and self._decision is None and (why := self._why(action)) is not None:
             self._calls.stream.emit(Paused, step=action.step, code=action.code, why=why)
-            raise _Waits
+            decision = self.stepper.decided(lambda: self._calls.scope.stopped)
+            if decision is None:
+                raise _Waits
+            self.decide(decision)
         try:
             outcome = self._perform(action)
         except (ModelError, LimitReached) as exc:

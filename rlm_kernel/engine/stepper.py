@@ -6,6 +6,8 @@ be rejected with a reason that the model is told. The same words serve buttons a
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -97,6 +99,10 @@ class Coming:
     dollars: float
 
 
+BUTTONS = frozenset({"pause", "resume", "step", "into", "approve", "edit", "skip", "reject"})
+_SLICE = 0.05  # seconds that a child run's thread waits at a time
+
+
 @dataclass(slots=True)
 class Stepper:
     """Decides whether a run waits. Its wishes may be set from any thread at any time."""
@@ -106,9 +112,17 @@ class Stepper:
     """Why a piece of code should be looked at before it runs."""
     calls_models: Callable[[str], bool] = lambda _code: False
     """Whether a piece of code makes sub-calls."""
+    hold: Callable[[], None] | None = None
+    """Waits a moment while a person's buttons decide; None where there are none: then the run is suspended instead."""
+    above: Stepper | None = None
+    """The root run's, for a child run: stepping into one pauses there."""
     _pause: bool = False
     _stepping: bool = False
     _costly: bool = False
+    _by_button: bool = False
+    _into: bool = False
+    _waiting: bool = False
+    _inbox: queue.SimpleQueue[Decision] = field(default_factory=queue.SimpleQueue)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def close(self) -> None:
@@ -121,12 +135,51 @@ class Stepper:
 
     def go_on(self, *, one_step: bool = False) -> None:
         """Go on from a wait: to the next one after a single step, or as far as the other stops let it."""
-        self._pause, self._stepping = False, one_step
+        self._pause, self._stepping, self._into, self._by_button = False, one_step, False, False
         if not one_step:
             self.stops = replace(self.stops, each=False)
 
+    def press(self, action: str, code: str = "", reason: str = "") -> None:
+        """Take the word of a button, from any thread.
+
+        Args:
+            action: ``pause``, ``resume``, ``step``, ``into``, ``approve``, ``edit``, ``skip`` or ``reject``.
+            code: to run instead, for ``edit``.
+            reason: for ``reject``.
+        """
+        if action not in BUTTONS:
+            return
+        self.go_on(one_step=action != "resume")
+        self._by_button, self._into = action != "resume", action == "into"
+        self._pause = action == "pause"
+        if self._waiting and action != "pause":
+            named: Action = action if action in {"edit", "skip", "reject"} else "run"  # type: ignore[assignment]  # one of them
+            self._inbox.put(Decision(action=named, code=code, reason=reason))
+
+    def decided(self, ended: Callable[[], bool]) -> Decision | None:
+        """Wait in the running cell for what buttons decide; None if none will and the run is to be suspended.
+
+        Args:
+            ended: tells whether the run was stopped meanwhile.
+        """
+        top = self.above or self
+        if top.hold is None or not top._by_button:
+            return None
+        top._waiting = True
+        try:
+            while not ended():
+                with contextlib.suppress(queue.Empty):
+                    return top._inbox.get(timeout=0 if self is top else _SLICE)
+                if self is top:
+                    top.hold()
+            return None
+        finally:
+            top._waiting = False
+
     def why(self, coming: Coming) -> str | None:
         """Why the run waits before this step; None if it goes on."""
+        if self.above is not None:
+            return "stepped into" if self.above._into else None
         with self._lock:
             if self._pause:
                 return "paused by you"

@@ -56,6 +56,19 @@ class Recorder:
             for sink in tuple(self._sinks):
                 self._tell(sink, event)
 
+    def listen(self, sink: Sink) -> None:
+        """Tell a sink all events so far, and every one to come."""
+        with self._lock:
+            self._sinks.append(sink)
+            for event in self.events:
+                if sink in self._sinks:  # a bad one is cut off at its first failure
+                    self._tell(sink, event)
+
+    def leave(self, sink: Sink) -> None:
+        """Tell a sink nothing more."""
+        with self._lock:
+            self._sinks = [other for other in self._sinks if other is not sink]
+
     def since(self, seq: int) -> Iterator[AnyEvent]:
         """Events after the one numbered `seq`."""
         return iter(self.events[seq:])
