@@ -7,7 +7,7 @@ import time
 import uuid
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from rlm_kernel.live import Live, open_live
 from rlm_kernel.trajectory.events import AnyEvent
@@ -28,9 +28,9 @@ _CLEAR = "\r\x1b[2K"
 class Display:
     """What one cell shows of a run; a context manager around it.
 
-    A status line that is kept fresh; after half a second, in a notebook, the live view above it. At the end both give way
-    to the static tree, which a saved notebook shows without a kernel. A paused run keeps its live view: its buttons work
-    between cells too.
+    A status line that is kept fresh; after half a second, in a notebook, the live view in its place. At the end both
+    give way to the static tree, which a saved notebook shows without a kernel. A paused run keeps its live view: its
+    buttons work between cells too.
     """
 
     def __init__(
@@ -50,6 +50,9 @@ class Display:
         self._wants_live = live and not quiet and go_on is not None and _is_notebook(shell)
         self._line = _line_in(shell)
         self._live: Live | None = None
+        self._live_line: _NotebookLine | _TerminalLine = self._line
+        self._kept: _NotebookLine | None = None
+        """The static tree below a live view: what a notebook keeps if its kernel is killed."""
         self._stack = ExitStack()
         self._run: Run | None = None
         self._began = 0.0
@@ -63,25 +66,46 @@ class Display:
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
         run, self._run = self._run, None
-        if run is not None and run.status == "paused":
+        paused = run is not None and run.status == "paused"
+        if paused and run is not None:
             self._open(run)
         self._stack.close()
         if run is None or self._quiet:
             self._line.clear()
+        elif paused and self._live is not None:
+            self._live.rest()
+            self._keep(run)
         else:
-            self._line.finish(run)
-        if self._live is not None and run is not None:
-            self._live.rest() if run.status == "paused" else self._live.close()
-            self._live = self._live if run.status == "paused" else None
+            self._end(run)
+
+    def _end(self, run: Run) -> None:
+        self._line.finish(run)
+        if self._live is not None:
+            if self._live_line is not self._line:  # it was paused in another cell
+                self._live_line.finish(run)
+            self._live.close()
+            self._live = None
+        if self._kept is not None:
+            self._kept.clear()
+            self._kept = None
 
     def _open(self, run: Run) -> None:
-        """Show the live view, if it is wanted and not there yet."""
+        """Put the live view in the status line's place, if it is wanted and not there yet."""
         if not self._wants_live or self._live is not None or self._go_on is None:
             return
-        self._live = open_live(self._shell, run, self._go_on)
-        self._wants_live = self._live is not None
-        if self._live is not None:
-            self._stack.enter_context(self._live.driving())
+        live = open_live(self._shell, run, self._go_on)
+        if live is None:
+            self._wants_live = False
+            return
+        self._live, self._live_line = live, self._line
+        self._stack.enter_context(live.driving())
+        self._line.put(live.bundle)
+
+    def _keep(self, run: Run) -> None:
+        self._kept_at = time.time()
+        if self._kept is None:
+            self._kept = _NotebookLine(self._shell)
+        self._kept.finish(run)
 
     def watch(self) -> Watch:
         """What the session should tell this display."""
@@ -114,8 +138,7 @@ class Display:
         elif now - self._began > _LIVE_AFTER:
             self._open(self._run)
         if self._live is not None and now - self._kept_at > _KEPT_EVERY:
-            self._kept_at = now
-            self._line.finish(self._run)  # what a notebook keeps if its kernel is killed now
+            self._keep(self._run)
         elif self._live is None and now - self._shown_at >= _EVERY:
             self._shown_at = now
             self._line.follow(self._run, now)
@@ -145,12 +168,12 @@ class _NotebookLine:
         from rlm_kernel.views.status import status_html, status_line
 
         tree = run.tree().folded
-        self._put({"text/plain": status_line(tree, now), "text/html": status_html(tree, now)})
+        self.put({"text/plain": status_line(tree, now), "text/html": status_html(tree, now)})
 
     def progress(self, text: str, share: float | None) -> None:
         from rlm_kernel.views.status import progress_html, progress_line
 
-        self._put({"text/plain": progress_line(text, share), "text/html": progress_html(text, share)})
+        self.put({"text/plain": progress_line(text, share), "text/html": progress_html(text, share)})
 
     def say(self, line: str) -> None:
         self._publisher.publish({"text/plain": line}, {})
@@ -158,13 +181,13 @@ class _NotebookLine:
     def finish(self, run: Run) -> None:
         from rlm_kernel.views.bundle import bundle
 
-        self._put(bundle(run.tree().folded))
+        self.put(bundle(run.tree().folded))
 
     def clear(self) -> None:
         if self._shown:
-            self._put({"text/plain": "", "text/html": ""})
+            self.put({"text/plain": "", "text/html": ""})
 
-    def _put(self, data: dict[str, object]) -> None:
+    def put(self, data: dict[str, Any]) -> None:
         self._publisher.publish(data, {}, transient={"display_id": self._id}, update=self._shown)
         self._shown = True
 
@@ -185,6 +208,9 @@ class _TerminalLine:
         from rlm_kernel.views.status import progress_line
 
         self._show(progress_line(text, share))
+
+    def put(self, data: dict[str, Any]) -> None:
+        """A terminal shows no live view."""
 
     def _show(self, text: str) -> None:
         if self._live:
@@ -220,6 +246,7 @@ def show(shell: InteractiveShell, run: Run, go_on: GoOn | None = None) -> None:
     """
     live = open_live(shell, run, go_on) if go_on is not None and _is_notebook(shell) else None
     if live is not None:
+        _NotebookLine(shell).put(live.bundle)
         live.rest()
         return
     _line_in(shell).finish(run)

@@ -101,12 +101,15 @@ class Widget:
         """Show it under the running cell; the handle can replace it by the static bundle at the end."""
         from IPython.display import display
 
+        return display(self.bundle(), raw=True, display_id=True)  # type: ignore[no-untyped-call, no-any-return]  # IPython's
+
+    def bundle(self) -> Message:
+        """What shows it, for whoever puts it onto the page; from now on it sends as part of the running cell."""
         self.attach()
         with self._sending:
             self._model.snapshot = self.live.snapshot(time.time())
         bundle = self._model._repr_mimebundle_()
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
-        return display(data, raw=True, display_id=True)  # type: ignore[no-untyped-call, no-any-return]  # IPython's
+        return dict(bundle[0] if isinstance(bundle, tuple) else bundle)
 
     def attach(self) -> None:
         """Send from now on as part of the running cell. Call it in each cell that drives the run."""

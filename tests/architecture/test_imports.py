@@ -15,7 +15,20 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
     {"magics", "options", "kernel", "__main__"},
-    {"session", "interface", "runs", "wiring", "doors", "buttons", "children", "display", "live", "config", "traits", "plane"},
+    {
+        "session",
+        "interface",
+        "runs",
+        "wiring",
+        "doors",
+        "buttons",
+        "children",
+        "display",
+        "live",
+        "config",
+        "traits",
+        "plane",
+    },
     {"engine", "namespace", "models", "views"},
     {"describe", "prompts"},
     {"trajectory"},

@@ -30,7 +30,7 @@ def test_the_status_line_goes_on_while_a_step_runs_and_stays_out_of_its_output(k
     code = "```python\nimport time\ntime.sleep(0.5)\nprint('here')\nprint(llm_query('anyone?'))\n```"
     server.model = ScriptedModel([code, "you", "```python\nFINAL('en' + 'd')\n```"], latency=0.5)
 
-    ran = kernel.run("%%rlm\nGo.")
+    ran = kernel.run("%%rlm --no-widget\nGo.")
 
     lines = [line for line in ran.lines if line.startswith("step 1 · running")]
     assert lines[0].startswith("step 1 · running code · 1 call · ")
