@@ -19,7 +19,7 @@ LAYERS = (
     {"engine", "namespace", "models", "views"},
     {"describe", "prompts"},
     {"trajectory"},
-    {"budget", "usage", "errors", "_version"},
+    {"budget", "database", "usage", "errors", "_version"},
 )
 """From the top down. A part imports parts of lower layers."""
 TOGETHER = (0, 1, 5)
