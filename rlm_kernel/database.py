@@ -104,6 +104,29 @@ class Database:
                     self.let_go()
                     self._set_aside(exc)
 
+    def look(self, action: Callable[[Connection], T], otherwise: T) -> T:
+        """Do something with the file without changing anything, where `use` cannot.
+
+        Args:
+            action: Reads.
+            otherwise: The result if there is no file.
+
+        Raises:
+            OSError, sqlite3.Error: It cannot be read.
+        """
+        import sqlite3
+
+        path = first_whole(self._folder, self.kind)
+        if not path.exists():
+            return otherwise
+        # A file that has no log is the same until somebody writes; with a log, SQLite must be able to share memory.
+        still = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+        db = sqlite3.connect(f"{path.as_uri()}?mode=ro{still}", uri=True, isolation_level=None)
+        try:
+            return action(db)
+        finally:
+            db.close()
+
     def let_go(self) -> None:
         """Close the file; the next use opens it again."""
         with _LOCK:
@@ -272,6 +295,16 @@ def size_of(db: Connection) -> int:
         db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )
     return int((pages - free) * each)
+
+
+def settle(db: Connection) -> None:
+    """Move the log into the file and cut it off, if nobody is in the way."""
+    (patience,) = db.execute("PRAGMA busy_timeout").fetchone()
+    db.execute("PRAGMA busy_timeout = 0")
+    try:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {patience}")
 
 
 def give_back(db: Connection, bound: int) -> None:

@@ -1,0 +1,215 @@
+"""What lies in the file of the store: a row for each run, its events in blocks, and long texts once each.
+
+A block holds the events that were written together, one JSON record a line, compressed. A text above a certain length
+stands apart, under the hash of its content, and the record names its row. Of a conversation that grows only the new
+messages are written: the record names an earlier call and how many of its messages it begins with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from rlm_kernel.database import Kind
+from rlm_kernel.trajectory import codec
+from rlm_kernel.trajectory.codec import CodecError, Json, Reader
+from rlm_kernel.trajectory.events import SCHEMA, AnyEvent, CallStarted
+from rlm_kernel.trajectory.records import Message
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+_RUN = (
+    "CREATE TABLE run (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, notebook TEXT NOT NULL, began REAL NOT NULL,"
+    " last REAL NOT NULL, question TEXT NOT NULL, status TEXT NOT NULL, steps INTEGER NOT NULL, calls INTEGER NOT NULL,"
+    " dollars REAL NOT NULL, unpriced INTEGER NOT NULL, machine TEXT NOT NULL, boot TEXT NOT NULL,"
+    " space TEXT NOT NULL, pid INTEGER NOT NULL, started TEXT NOT NULL)"
+)
+_TABLES = (
+    _RUN,
+    "CREATE INDEX by_time ON run (began)",
+    "CREATE TABLE block (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, schema INTEGER NOT NULL, body BLOB NOT NULL)",
+    "CREATE INDEX by_run ON block (run)",
+    "CREATE TABLE text (id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, body BLOB NOT NULL)",
+    "CREATE TABLE used (run INTEGER NOT NULL, text INTEGER NOT NULL, PRIMARY KEY (run, text)) WITHOUT ROWID",
+    "CREATE INDEX by_text ON used (text)",
+)
+KIND = Kind(name="runs", mark=0x524C4D52, version=1, tables=_TABLES, migrations=(), log_bytes=2**20)
+"""A change of the tables makes a new version, and appends to `migrations` what leads to it."""
+
+LONG = 2000
+"""Characters from which on a text stands apart."""
+_QUICKLY = 2**20
+"""Characters from which on a text is compressed with less effort."""
+_TEXT = "$at"
+_LIKE = "like"
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False, allow_nan=False)
+
+Place = tuple[str, int]
+"""Which conversations are alike: those of one purpose at one depth."""
+
+
+@dataclass(slots=True)
+class Known:
+    """What is in the file already, as far as one run knows."""
+
+    texts: dict[str, int] = field(default_factory=dict)
+    """Rows of texts that this run uses."""
+    last: dict[Place, CallStarted] = field(default_factory=dict)
+    """The last call of each kind."""
+
+    def after(self, fresh: Known) -> None:
+        """Take over what was written."""
+        self.texts |= fresh.texts
+        self.last |= fresh.last
+
+
+def write_block(
+    db: Connection, run: int, events: Sequence[AnyEvent], known: Known, blank: Callable[[str], str]
+) -> tuple[Known, int]:
+    """Write events of a run as one block; what is known in addition once that is committed, and the block's size.
+
+    Args:
+        db: the file, in a transaction.
+        run: the row of the run.
+        events: in order.
+        known: what the run knows to be there.
+        blank: takes secrets out of a text.
+    """
+    fresh = Known()
+
+    def text(held: str) -> Json:
+        held = blank(held)
+        if len(held) < LONG:
+            return codec.plain(held)
+        number = known.texts.get(held) or fresh.texts.get(held)
+        if number is None:
+            number = fresh.texts[held] = _keep(db, run, held)
+        return {_TEXT: number}
+
+    lines = []
+    for event in events:
+        shorter, like = _begun_before(event, known, fresh)
+        record = codec.encode(shorter, text)
+        lines.append(_JSON.encode(record if like is None else {**record, _LIKE: like}))
+    body = zlib.compress("\n".join(lines).encode(), 3)
+    db.execute("INSERT INTO block (run, schema, body) VALUES (?, ?, ?)", (run, SCHEMA, body))
+    return fresh, len(body)
+
+
+def _begun_before(event: AnyEvent, known: Known, fresh: Known) -> tuple[AnyEvent, list[int] | None]:
+    """A call without the messages that an earlier one began with, and which that is and how many they are."""
+    if not isinstance(event, CallStarted):
+        return event, None
+    place = (event.purpose, event.depth)
+    before = fresh.last.get(place) or known.last.get(place)
+    fresh.last[place] = event
+    same = _same(before.request.messages, event.request.messages) if before else 0
+    if before is None or same == 0:
+        return event, None
+    rest = replace(event.request, messages=event.request.messages[same:])
+    return replace(event, request=rest), [before.call, same]
+
+
+def _same(ones: Sequence[Message], others: Sequence[Message]) -> int:
+    number = 0
+    for one, other in zip(ones, others, strict=False):
+        if one is not other and one != other:
+            break
+        number += 1
+    return number
+
+
+def _keep(db: Connection, run: int, text: str) -> int:
+    content = text.encode("utf-8", "surrogatepass")
+    name = hashlib.sha256(content).digest()
+    row = db.execute("SELECT id FROM text WHERE hash = ?", (name,)).fetchone()
+    if row is None:
+        body = zlib.compress(content, 1 if len(text) > _QUICKLY else 6)
+        row = (db.execute("INSERT INTO text (hash, body) VALUES (?, ?)", (name, body)).lastrowid,)
+    db.execute("INSERT OR IGNORE INTO used (run, text) VALUES (?, ?)", (run, row[0]))
+    return int(row[0])
+
+
+def read_events(db: Connection, run: int) -> Iterator[AnyEvent]:
+    """The events of a run, in order.
+
+    Raises:
+        CodecError: the file is damaged.
+    """
+    calls: dict[int, tuple[Message, ...]] = {}
+    texts: dict[object, str] = {}
+
+    def lookup(form: str, number: object) -> str:
+        if number not in texts:
+            row = db.execute("SELECT body FROM text WHERE id = ?", (number,)).fetchone() if form == _TEXT else None
+            if row is None:
+                raise CodecError(f"there is no text {number!r}")
+            texts[number] = _unpacked(row[0])
+        return texts[number]
+
+    seen = 0
+    for schema, body in db.execute("SELECT schema, body FROM block WHERE run = ? ORDER BY id", (run,)).fetchall():
+        reader = Reader(schema, lookup)
+        for record in _records(body):
+            like = record.pop(_LIKE, None)
+            event = reader.event(record)
+            if isinstance(event, CallStarted):
+                event = _whole(event, like, calls)
+                calls[event.call] = event.request.messages
+            if event is not None and event.seq > seen:  # an interrupt just after a writing makes it happen twice
+                seen = event.seq
+                yield event
+
+
+def _records(body: bytes) -> Iterator[dict[str, Json]]:
+    for line in _unpacked(body).split("\n"):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            raise CodecError("a record is no JSON") from None
+        if not isinstance(record, dict):
+            raise CodecError("a record is no object")
+        yield record
+
+
+def _whole(event: CallStarted, like: object, calls: dict[int, tuple[Message, ...]]) -> CallStarted:
+    match like:
+        case None:
+            return event
+        case [int(call), int(number)] if call in calls:
+            messages = calls[call][:number] + event.request.messages
+            return replace(event, request=replace(event.request, messages=messages))
+    raise CodecError(f"call {event.call} begins like one that is not there")
+
+
+def _unpacked(body: bytes) -> str:
+    try:
+        return zlib.decompress(body).decode("utf-8", "surrogatepass")
+    except (zlib.error, UnicodeDecodeError):
+        raise CodecError("a part cannot be unpacked") from None
+
+
+def delete(db: Connection, run: int) -> None:
+    """Drop a run, and the texts that no other run uses. Call it in a transaction."""
+    db.execute(
+        "DELETE FROM text WHERE id IN (SELECT text FROM used WHERE run = ?)"
+        " AND NOT EXISTS (SELECT 1 FROM used WHERE used.text = text.id AND used.run <> ?)",
+        (run, run),
+    )
+    for table, column in (("used", "run"), ("block", "run"), ("run", "id")):
+        db.execute(f"DELETE FROM {table} WHERE {column} = ?", (run,))  # noqa: S608 - names of ours
+
+
+def upsert(db: Connection, table: str, key: str, values: dict[str, object]) -> int:
+    """Insert a row or change the one of that key; its number."""
+    columns = [key, *(name for name in values if name != key)]
+    marks = ", ".join("?" * len(columns))
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
+    query = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {changes}"  # noqa: S608
+    db.execute(query, [values[name] for name in columns])
+    return int(db.execute(f"SELECT id FROM {table} WHERE {key} = ?", (values[key],)).fetchone()[0])  # noqa: S608
