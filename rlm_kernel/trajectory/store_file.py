@@ -11,13 +11,15 @@ import hashlib
 import json
 import math
 import zlib
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rlm_kernel.database import Kind
-from rlm_kernel.trajectory import codec
+from rlm_kernel.trajectory import codec, conversations
 from rlm_kernel.trajectory.codec import CodecError, Json, Reader
+from rlm_kernel.trajectory.conversations import Place
 from rlm_kernel.trajectory.events import SCHEMA, AnyEvent, CallStarted
 from rlm_kernel.trajectory.records import Message
 
@@ -48,11 +50,7 @@ _QUICKLY = 2**20
 """Characters from which on a text is compressed with less effort."""
 _MOST = 2**63 - 1
 _TEXT = "$at"
-_LIKE = "like"
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False, allow_nan=False)
-
-Place = tuple[str, int]
-"""Which conversations are alike: those of one purpose at one depth."""
 
 
 @dataclass(slots=True)
@@ -95,35 +93,11 @@ def write_block(
 
     lines = []
     for event in events:
-        shorter, like = _begun_before(event, known, fresh)
-        record = codec.encode(shorter, text)
-        lines.append(_JSON.encode(record if like is None else {**record, _LIKE: like}))
+        shorter, like = conversations.shortened(event, ChainMap(fresh.last, known.last))
+        lines.append(_JSON.encode(codec.encode(shorter, text) | like))
     body = zlib.compress("\n".join(lines).encode(), 3)
     db.execute("INSERT INTO block (run, schema, body) VALUES (?, ?, ?)", (run, SCHEMA, body))
     return fresh, len(body)
-
-
-def _begun_before(event: AnyEvent, known: Known, fresh: Known) -> tuple[AnyEvent, list[int] | None]:
-    """A call without the messages that an earlier one began with, and which that is and how many they are."""
-    if not isinstance(event, CallStarted):
-        return event, None
-    place = (event.purpose, event.depth)
-    before = fresh.last.get(place) or known.last.get(place)
-    fresh.last[place] = event
-    same = _same(before.request.messages, event.request.messages) if before else 0
-    if before is None or same == 0:
-        return event, None
-    rest = replace(event.request, messages=event.request.messages[same:])
-    return replace(event, request=rest), [before.call, same]
-
-
-def _same(ones: Sequence[Message], others: Sequence[Message]) -> int:
-    number = 0
-    for one, other in zip(ones, others, strict=False):
-        if one is not other and one != other:
-            break
-        number += 1
-    return number
 
 
 def _keep(db: Connection, run: int, text: str) -> int:
@@ -158,11 +132,8 @@ def read_events(db: Connection, run: int) -> Iterator[AnyEvent]:
     for schema, body in db.execute("SELECT schema, body FROM block WHERE run = ? ORDER BY id", (run,)).fetchall():
         reader = Reader(schema, lookup)
         for record in _records(body):
-            like = record.pop(_LIKE, None)
-            event = reader.event(record)
-            if isinstance(event, CallStarted):
-                event = _whole(event, like, calls)
-                calls[event.call] = event.request.messages
+            like = record.pop(conversations.LIKE, None)
+            event = conversations.whole(reader.event(record), like, calls)
             if event is not None and event.seq > seen:  # an interrupt just after a writing makes it happen twice
                 seen = event.seq
                 yield event
@@ -177,16 +148,6 @@ def _records(body: bytes) -> Iterator[dict[str, Json]]:
         if not isinstance(record, dict):
             raise CodecError("a record is no object")
         yield record
-
-
-def _whole(event: CallStarted, like: object, calls: dict[int, tuple[Message, ...]]) -> CallStarted:
-    match like:
-        case None:
-            return event
-        case [int(call), int(number)] if call in calls:
-            messages = calls[call][:number] + event.request.messages
-            return replace(event, request=replace(event.request, messages=messages))
-    raise CodecError(f"call {event.call} begins like one that is not there")
 
 
 def _unpacked(body: bytes) -> str:

@@ -1,0 +1,179 @@
+"""The code that led to an answer as one clean cell: steps that led nowhere are left out, and what only looked."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rlm_kernel.trajectory.events import AnyEvent
+from rlm_kernel.trajectory.interchange import reading
+from rlm_kernel.trajectory.interchange.reading import Names
+from rlm_kernel.trajectory.records import Failure
+from rlm_kernel.trajectory.tree import Node, Step, Tree
+
+QUERIES = ("llm_map", "llm_query", "llm_query_async", "llm_query_batched", "rlm_query", "rlm_query_batched")
+AT_HAND = {
+    "pd": "import pandas as pd",
+    "np": "import numpy as np",
+    "re": "import re",
+    "search": "from rlm_kernel.describe.passages import search",
+}
+"""What a run may find imported, and how anybody else gets it."""
+_WIDTH = 100
+_STUBS = {
+    "FINAL": "def FINAL(value):\n    global answer\n    answer = value",
+    "FINAL_VAR": "def FINAL_VAR(name):\n    global answer\n    answer = globals()[name]",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """A step whose code led to the answer."""
+
+    number: int
+    code: str
+    names: Names
+
+
+def cell(events: Sequence[AnyEvent]) -> str:
+    """The cell's source."""
+    node = Tree(events).root
+    kept = led_to_the_answer(node)
+    code = [_without_looks(_with_answer(step.code)) for step in kept]
+    free = _free(kept)
+    parts = [_head(node, kept), _imports(free, node), *_stubs(code)]
+    parts += [part for part in code if part.strip()]
+    if any("answer" in reading.names_of(part).binds for part in parts):
+        parts.append("answer")
+    return "\n\n".join(part.rstrip() for part in parts if part.strip()) + "\n"
+
+
+def led_to_the_answer(node: Node) -> list[Kept]:
+    """The steps without dead ends: the last one, and before it those that bind or change what a later one reads."""
+    ran = [step for step in sorted(node.steps, key=lambda step: step.number) if step.started and step.finished]
+    kept: list[Kept] = []
+    wanted: frozenset[str] = frozenset()
+    final = next((step for step in ran if step.finished and step.finished.final), None)
+    for step in reversed(ran):
+        code = _ran(step)
+        names = _names(step, code)
+        is_last = step is final or (final is None and not kept and not _failure(step))
+        if is_last or (kept and (names.binds | names.changes) & wanted):
+            kept.append(Kept(number=step.number, code=code, names=names))
+            wanted = (wanted - names.surely) | names.reads
+    return kept[::-1]
+
+
+def _ran(step: Step) -> str:
+    """The part of a step's code that ran to its end: all of it, or what stands before the statement that failed."""
+    code = step.started.code if step.started else ""
+    failure = _failure(step)
+    if failure is None:
+        return code
+    tree = reading.parsed(code)
+    if tree is None or failure.line is None:
+        return ""
+    whole = [statement for statement in tree.body if (statement.end_lineno or 0) < failure.line]
+    return "\n".join(code.split("\n")[: whole[-1].end_lineno]) if whole else ""
+
+
+def _failure(step: Step) -> Failure | None:
+    return step.finished.output.failure if step.finished else None
+
+
+def _names(step: Step, code: str) -> Names:
+    """What the code says, and what was seen to change when it ran."""
+    names = reading.names_of(code)
+    changes = step.finished.output.changes if step.finished else ()
+    seen = frozenset(change.name for change in changes if change.how == "mutated")
+    return Names(reads=names.reads, binds=names.binds, surely=names.surely, changes=names.changes | seen)
+
+
+def _free(kept: Sequence[Kept]) -> set[str]:
+    """Names that the kept code reads and does not bind itself."""
+    free: set[str] = set()
+    bound: set[str] = set()
+    for step in kept:
+        free |= step.names.reads - bound
+        bound |= step.names.binds
+    return free
+
+
+def _with_answer(code: str) -> str:
+    """The code with ``FINAL(value)``, where it stands alone, as an assignment."""
+    tree = reading.parsed(code)
+    for statement in reversed(tree.body if tree else []):
+        match statement:
+            case ast.Expr(value=ast.Call(func=ast.Name(id="FINAL"), args=[value], keywords=[])):
+                answer = ast.get_source_segment(code, value) or ""
+                if not isinstance(value, ast.Constant | ast.Name | ast.Attribute | ast.Call) and "\n" in answer:
+                    answer = f"({answer})"
+            case ast.Expr(value=ast.Call(func=ast.Name(id="FINAL_VAR"), args=[ast.Constant(value=str(answer))])):
+                pass
+            case _:
+                continue
+        code = _replaced(code, statement, f"answer = {answer}")
+    return code
+
+
+def _without_looks(code: str) -> str:
+    """The code without statements that only show something."""
+    tree = reading.parsed(code)
+    for statement in reversed(tree.body if tree else []):
+        if reading.only_looks(statement):
+            code = _replaced(code, statement, "")
+    return code
+
+
+def _replaced(code: str, statement: ast.stmt, text: str) -> str:
+    """The code with another text for a statement; its line goes if nothing is left on it."""
+    lines = code.encode().split(b"\n")  # the tree counts bytes
+    first, last = statement.lineno - 1, (statement.end_lineno or statement.lineno) - 1
+    before, after = lines[first][: statement.col_offset], lines[last][statement.end_col_offset :]
+    if not text:
+        after = after.lstrip(b" ;")
+        if after.startswith(b"#"):
+            after = b""
+        before = before if after else before.rstrip(b" ;")
+    line = before + text.encode() + after
+    lines[first : last + 1] = [line] if line.strip() else []
+    return b"\n".join(lines).decode()
+
+
+def _head(node: Node, kept: Sequence[Kept]) -> str:
+    started = node.started
+    said = [f"Question: {' '.join(started.question.split())}"]
+    said += [
+        f"It needs {context.name}: {' '.join((context.summary or context.type).split())}"
+        for context in started.contexts
+    ]
+    numbers = ", ".join(str(step.number) for step in kept) or "none"
+    said.append(f"From run {started.run}, {'step' if len(kept) == 1 else 'steps'} {numbers}")
+    if kept and not any("FINAL" in step.code for step in kept):
+        said.append("The answer itself was given in words, not by code")
+    lines = [line for text in said for line in textwrap.wrap(text, _WIDTH, subsequent_indent="  ")]
+    return "\n".join(f"# {_one_line(line)}" for line in lines)
+
+
+def _one_line(text: str) -> str:
+    """A text that stays inside its comment."""
+    return "".join(ch if ch.isprintable() else "?" for ch in text)
+
+
+def _imports(free: set[str], node: Node) -> str:
+    contexts = [context.name for context in node.started.contexts]
+    lines = [line for name, line in AT_HAND.items() if name in free and name not in contexts]
+    if queries := [name for name in QUERIES if name in free]:
+        lines.append(f"from rlm_kernel import {', '.join(queries)}  # each call asks a model anew")
+    if "context" in free and "context" not in contexts and contexts:
+        value = contexts[0] if len(contexts) == 1 else f"{{{', '.join(f'{name!r}: {name}' for name in contexts)}}}"
+        lines.append(f"context = {value}")
+    return "\n".join(lines)
+
+
+def _stubs(code: Sequence[str]) -> list[str]:
+    """Definitions of FINAL and the like where a call of it does not stand alone."""
+    read = {name for part in code for name in reading.names_of(part).reads}
+    return [stub for name, stub in _STUBS.items() if name in read]
