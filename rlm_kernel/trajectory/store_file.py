@@ -26,14 +26,14 @@ from rlm_kernel.trajectory.records import Message
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-_RUN = (
-    "CREATE TABLE run (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, notebook TEXT NOT NULL, began REAL NOT NULL,"
-    " last REAL NOT NULL, question TEXT NOT NULL, status TEXT NOT NULL, steps INTEGER NOT NULL, calls INTEGER NOT NULL,"
-    " dollars REAL NOT NULL, unpriced INTEGER NOT NULL, machine TEXT NOT NULL, boot TEXT NOT NULL,"
-    " space TEXT NOT NULL, pid INTEGER NOT NULL, started TEXT NOT NULL)"
-)
+_COLUMNS = {
+    "TEXT NOT NULL": ("notebook", "question", "status", "machine", "boot", "space", "started"),
+    "REAL NOT NULL": ("began", "last", "dollars"),
+    "INTEGER NOT NULL": ("steps", "calls", "unpriced", "pid"),
+}
+_OF_A_RUN = ", ".join(f"{name} {kind}" for kind, names in _COLUMNS.items() for name in names)
 _TABLES = (
-    _RUN,
+    f"CREATE TABLE run (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, {_OF_A_RUN})",
     "CREATE INDEX by_time ON run (began)",
     "CREATE TABLE block (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, schema INTEGER NOT NULL, body BLOB NOT NULL)",
     "CREATE INDEX by_run ON block (run)",

@@ -70,7 +70,11 @@ class Story:
         for prompt in sub_calls:
             self.call(number, prompt)
         changes = tuple(Change(name=name, how="bound") for name in bound)
-        failed = Failure(kind=failure, message="it failed", line=1) if failure else None
+        failed = (
+            Failure(kind=failure, message="it failed", traceback=f"Step {number}\n{failure}: it failed", line=1)
+            if failure
+            else None
+        )
         kept = Output(stdout=stdout, changes=changes, failure=failed, seconds=0.2, **output)
         self.add(StepFinished, step=number, output=kept, final=final)
         self.messages += (Message("assistant", said), Message("user", f"Output:\n{stdout}"))

@@ -9,18 +9,11 @@ from dataclasses import dataclass
 
 from rlm_kernel.trajectory.events import AnyEvent
 from rlm_kernel.trajectory.interchange import reading
+from rlm_kernel.trajectory.interchange.at_hand import at_hand
 from rlm_kernel.trajectory.interchange.reading import Names
 from rlm_kernel.trajectory.records import Failure
 from rlm_kernel.trajectory.tree import Node, Step, Tree
 
-QUERIES = ("llm_map", "llm_query", "llm_query_async", "llm_query_batched", "rlm_query", "rlm_query_batched")
-AT_HAND = {
-    "pd": "import pandas as pd",
-    "np": "import numpy as np",
-    "re": "import re",
-    "search": "from rlm_kernel.describe.passages import search",
-}
-"""What a run may find imported, and how anybody else gets it."""
 _WIDTH = 100
 _STUBS = {
     "FINAL": "def FINAL(value):\n    global answer\n    answer = value",
@@ -43,7 +36,7 @@ def cell(events: Sequence[AnyEvent]) -> str:
     kept = led_to_the_answer(node)
     code = [_without_looks(_with_answer(step.code)) for step in kept]
     free = _free(kept)
-    parts = [_head(node, kept), _imports(free, node), *_stubs(code)]
+    parts = [_head(node, kept), at_hand(free, node), *_stubs(code)]
     parts += [part for part in code if part.strip()]
     if any("answer" in reading.names_of(part).binds for part in parts):
         parts.append("answer")
@@ -160,17 +153,6 @@ def _head(node: Node, kept: Sequence[Kept]) -> str:
 def _one_line(text: str) -> str:
     """A text that stays inside its comment."""
     return "".join(ch if ch.isprintable() else "?" for ch in text)
-
-
-def _imports(free: set[str], node: Node) -> str:
-    contexts = [context.name for context in node.started.contexts]
-    lines = [line for name, line in AT_HAND.items() if name in free and name not in contexts]
-    if queries := [name for name in QUERIES if name in free]:
-        lines.append(f"from rlm_kernel import {', '.join(queries)}  # each call asks a model anew")
-    if "context" in free and "context" not in contexts and contexts:
-        value = contexts[0] if len(contexts) == 1 else f"{{{', '.join(f'{name!r}: {name}' for name in contexts)}}}"
-        lines.append(f"context = {value}")
-    return "\n".join(lines)
 
 
 def _stubs(code: Sequence[str]) -> list[str]:

@@ -84,6 +84,8 @@ def _loads(node: ast.AST) -> Iterator[str]:
             yield name
         case ast.AugAssign(target=ast.Name(id=name)):
             yield name
+        case ast.Call(func=ast.Name(id="FINAL_VAR"), args=[ast.Constant(value=str(name))]):
+            yield name
     inner = [name for child in ast.iter_child_nodes(node) for name in _loads(child)]
     own = _own_names(node)
     yield from (name for name in inner if name not in own)

@@ -8,13 +8,13 @@ and comes back here without loss. Values of variables are not written out, only 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from rlm_kernel.trajectory.codec import Json
 from rlm_kernel.trajectory.events import AnyEvent
 from rlm_kernel.trajectory.interchange import lossless
+from rlm_kernel.trajectory.interchange.plain import encodable
 from rlm_kernel.trajectory.records import Message, Output
 from rlm_kernel.trajectory.tree import Call, Node, Step, Tree
 from rlm_kernel.usage import Usage
@@ -25,7 +25,7 @@ def lines(events: Sequence[AnyEvent]) -> Iterator[str]:
     tree = Tree(events)
     ours = {lossless.NAME: lossless.header() | {"events": list(lossless.records(events))}}
     for entry in (_metadata(tree.root) | ours, *_iterations(tree, tree.root)):
-        yield json.dumps(_encodable(entry), ensure_ascii=False, allow_nan=False)
+        yield json.dumps(encodable(entry), ensure_ascii=False, allow_nan=False)
 
 
 def _metadata(node: Node) -> dict[str, Json]:
@@ -148,17 +148,3 @@ def _message(message: Message) -> dict[str, Json]:
 
 def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
-
-
-def _encodable(value: Json) -> Json:
-    """The value as JSON that every program reads: no halves of surrogate pairs, no nan."""
-    match value:
-        case str():
-            return value.encode("utf-8", "replace").decode()
-        case float() if not math.isfinite(value):
-            return None
-        case dict():
-            return {_encodable(key): _encodable(item) for key, item in value.items()}
-        case list():
-            return [_encodable(item) for item in value]
-    return value
