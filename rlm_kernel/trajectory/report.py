@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def report_of(tree: Tree, events: Sequence[AnyEvent] = ()) -> Report:
 def _stood_still(events: Sequence[AnyEvent]) -> list[Span]:
     """Times between the root run's end, or a pause, and the next event."""
     spans = []
-    for event, following in zip(events, events[1:], strict=False):
+    for event, following in itertools.pairwise(events):
         tag: str = event.tag
         if event.parent is None and (isinstance(event, RunFinished) or tag == "paused"):
             spans.append((event.at, following.at))
