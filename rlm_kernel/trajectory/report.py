@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rlm_kernel.trajectory.events import AnyEvent, RunFinished, Status
+from rlm_kernel.trajectory.events import AnyEvent, Paused, RunFinished, Status
 from rlm_kernel.trajectory.grounding import unseen_figures
 from rlm_kernel.trajectory.tree import Call, Tree
 from rlm_kernel.usage import Usage
@@ -119,8 +119,7 @@ def _stood_still(events: Sequence[AnyEvent]) -> list[Span]:
     """Times between the root run's end, or a pause, and the next event."""
     spans = []
     for event, following in itertools.pairwise(events):
-        tag: str = event.tag
-        if event.parent is None and (isinstance(event, RunFinished) or tag == "paused"):
+        if event.parent is None and isinstance(event, RunFinished | Paused):
             spans.append((event.at, following.at))
     return _union(spans)
 

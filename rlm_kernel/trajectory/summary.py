@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rlm_kernel.trajectory.events import AnyEvent, CallFinished, RunFinished, RunStarted, StepStarted
+from rlm_kernel.trajectory.events import (
+    AnyEvent,
+    CallFinished,
+    CallStarted,
+    Paused,
+    Resumed,
+    RunFinished,
+    RunStarted,
+    StepStarted,
+)
 from rlm_kernel.trajectory.tree import Tree
 
 _QUESTION = 500
 CUT_OFF = "the process that ran it has ended"
-_GOING_ON = {"call_started", "step_started", "resumed"}
 
 
 @dataclass(slots=True)
@@ -45,13 +53,13 @@ class Summary:
                 self.began, self.question = event.at, event.question[:_QUESTION]
             case RunFinished():
                 self.status = event.status
+            case Paused():
+                self.status = "paused"
             case StepStarted():
                 self.steps += 1
-        tag: str = event.tag
-        if tag == "paused":
-            self.status = "paused"
-        elif tag in _GOING_ON:
-            self.status = "running"
+                self.status = "running"
+            case CallStarted() | Resumed():
+                self.status = "running"
 
 
 def endings(events: Sequence[AnyEvent]) -> list[AnyEvent]:
