@@ -25,6 +25,8 @@ from rlm_kernel.usage import Usage
 
 _SHOWN = 60
 """Characters of either text at the place where they differ."""
+_BEFORE = 20
+"""Of them before that place."""
 _TIMED_OUT = ("gave no answer within", "kept silent", "no answer in")
 
 _Key = tuple[str, tuple[Message, ...], str]
@@ -35,15 +37,32 @@ class Asked(Protocol):
     """What is needed of a model that is asked for what was not recorded."""
 
     @property
-    def endpoint(self) -> str: ...
+    def endpoint(self) -> str:
+        """Where requests go, without secrets."""
+
     @property
-    def on_this_machine(self) -> bool: ...
+    def on_this_machine(self) -> bool:
+        """True if requests stay on this machine."""
+
     @property
-    def concurrency(self) -> int | None: ...
-    def cost(self, usage: Usage) -> float | None: ...
-    def count(self, text: str) -> int: ...
-    async def window(self) -> int: ...
-    async def complete(self, request: Request, refused: Refused | None = None) -> Reply: ...
+    def concurrency(self) -> int | None:
+        """How many calls it serves well at once."""
+
+    @property
+    def call_seconds(self) -> float | None:
+        """How long one call may take."""
+
+    def cost(self, usage: Usage) -> float | None:
+        """Dollars for a call's tokens."""
+
+    def count(self, text: str) -> int:
+        """Tokens in a text."""
+
+    async def window(self) -> int:
+        """Tokens of prompt and reply together."""
+
+    async def complete(self, request: Request, refused: Refused | None = None) -> Reply:
+        """Answer one request."""
 
 
 class Recording:
@@ -131,7 +150,7 @@ class ReplayedModel:
         self.name = name
         self._fallback = fallback
         self._window = window
-        self._count = fallback.count if fallback is not None else tokens.counter_for(name)
+        self._count = fallback.count if fallback is not None else tokens.counter_for(name).count
         self._free: dict[int, Usage] = {}
         """Usage of replies from the record, by identity: they cost nothing now."""
 
@@ -150,6 +169,11 @@ class ReplayedModel:
     def concurrency(self) -> int | None:
         """The fallback's."""
         return None if self._fallback is None else self._fallback.concurrency
+
+    @property
+    def call_seconds(self) -> float | None:
+        """The fallback's."""
+        return None if self._fallback is None else self._fallback.call_seconds
 
     @property
     def identity(self) -> str | None:
@@ -201,8 +225,8 @@ def _key(name: str, request: Request) -> _Key:
 
 
 def _is_like(recorded: Sequence[Message], asked: Sequence[Message]) -> bool:
-    """True if a request looks like the root's: several messages, the first of them or their number the same."""
-    return len(asked) > 1 and (asked[:1] == recorded[:1] or len(asked) == len(recorded))
+    """True if a request looks like the root's: its first message is the same, or it has several and as many."""
+    return asked[:1] == recorded[:1] or len(asked) == len(recorded) > 1
 
 
 def _first_difference(recorded: Sequence[Message], now: Sequence[Message]) -> str:
@@ -211,7 +235,8 @@ def _first_difference(recorded: Sequence[Message], now: Sequence[Message]) -> st
             return f"message {number} is of the {other.role}, in the record of the {one.role}"
         if one.content != other.content:
             at = _where_they_part(one.content, other.content)
-            recorded_text, new_text = _short(one.content, at), _short(other.content, at)
+            begin = max(at - _BEFORE, 0)
+            recorded_text, new_text = _short(one.content, begin), _short(other.content, begin)
             place = f"message {number} ({one.role}) differs from character {at + 1:,} on"
             return f"{place}: recorded {recorded_text}, now {new_text}"
     return f"there are {len(now)} messages, in the record {len(recorded)}"
