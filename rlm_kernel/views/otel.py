@@ -10,10 +10,12 @@ conventions make them opt-in, since they hold the user's data.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rlm_kernel.errors import ConfigError
+from rlm_kernel.trajectory import codec
 from rlm_kernel.trajectory.events import (
     AnyEvent,
     CallFinished,
@@ -25,6 +27,7 @@ from rlm_kernel.trajectory.events import (
     StepStarted,
 )
 from rlm_kernel.trajectory.records import Message, Reply
+from rlm_kernel.trajectory.secrets import Secrets
 from rlm_kernel.views.escape import encodable
 
 if TYPE_CHECKING:
@@ -40,12 +43,13 @@ _BAD = {"failed", "stopped", "limit"}
 Attributes = dict[str, Any]
 
 
-def spans(provider: TracerProvider | None = None, *, content: bool = False) -> SpanSink:
+def spans(provider: TracerProvider | None = None, *, content: bool = False, secrets: Secrets | None = None) -> SpanSink:
     """A sink that makes spans.
 
     Args:
         provider: where they go; the process's own if left out.
         content: True to put prompts, replies, code and outputs into them.
+        secrets: values that they must not hold; those of the environment if left out.
 
     Raises:
         ConfigError: the extra is not installed.
@@ -56,14 +60,16 @@ def spans(provider: TracerProvider | None = None, *, content: bool = False) -> S
         raise ConfigError('spans need OpenTelemetry: pip install "rlm-kernel[otel]"') from None
     from rlm_kernel._version import __version__
 
-    return SpanSink(trace.get_tracer(_PROVIDER, __version__, provider), content=content)
+    blank = (secrets or Secrets.known(os.environ)).blank
+    return SpanSink(trace.get_tracer(_PROVIDER, __version__, provider), blank, content=content)
 
 
 class SpanSink:
     """Opens a span where something begins and closes it where that ends, at the times of the events."""
 
-    def __init__(self, tracer: Tracer, *, content: bool) -> None:
+    def __init__(self, tracer: Tracer, blank: Callable[[str], str], *, content: bool) -> None:
         self._tracer = tracer
+        self._blank = blank
         self._content = content
         self._runs: dict[str, Span] = {}
         self._steps: dict[tuple[str, int], Span] = {}
@@ -71,6 +77,7 @@ class SpanSink:
 
     def __call__(self, event: AnyEvent) -> None:
         """Take one event."""
+        event = codec.rewritten(event, self._blank)
         match event:
             case RunStarted():
                 self._run_started(event)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
+import secrets as randomness
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rlm_kernel.errors import StoreError
+from rlm_kernel.trajectory import codec
 from rlm_kernel.trajectory.events import AnyEvent
 from rlm_kernel.trajectory.interchange import lossless, reference
 from rlm_kernel.trajectory.interchange.cell import cell
 from rlm_kernel.trajectory.interchange.notebook import notebook
+from rlm_kernel.trajectory.secrets import Secrets
 from rlm_kernel.trajectory.tree import Tree
 from rlm_kernel.views.page import page
 
@@ -28,7 +30,7 @@ WRITERS: Mapping[str, Writer] = {
 """What writes a file with that ending. `lossless.load` reads the first two back."""
 
 
-def save(events: Sequence[AnyEvent], path: str | Path) -> Path:
+def save(events: Sequence[AnyEvent], path: str | Path, *, secrets: Secrets | None = None) -> Path:
     """Write a run to a file, whole or not at all; an older file of that name is replaced.
 
     Args:
@@ -36,6 +38,7 @@ def save(events: Sequence[AnyEvent], path: str | Path) -> Path:
         path: ``.jsonl`` for the reference project's visualizer and for `load`, ``.rlm`` for `load` alone and
             smaller, ``.html`` for one page to look at, ``.ipynb`` for a notebook of the steps, ``.py`` for the code
             that led to the answer.
+        secrets: values that the file must not hold; those of the environment if left out.
 
     Returns:
         The absolute path.
@@ -49,7 +52,8 @@ def save(events: Sequence[AnyEvent], path: str | Path) -> Path:
         raise StoreError(f"a run is saved as {', '.join(WRITERS)}; {target.name!r} ends in none of them")
     if not events:
         raise StoreError("there is nothing to save: the run has not begun")
-    text = write(events)
+    known = secrets or Secrets.known(os.environ)
+    text = write([codec.rewritten(event, known.blank) for event in events] if known.values else events)
     try:
         _replace(target, text.encode())
     except OSError as exc:
@@ -58,7 +62,7 @@ def save(events: Sequence[AnyEvent], path: str | Path) -> Path:
 
 
 def _replace(target: Path, content: bytes) -> None:
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    beside = target.with_name(f".{target.name}.{randomness.token_hex(4)}")
     try:
         with beside.open("xb") as file:
             file.write(content)

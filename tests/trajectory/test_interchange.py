@@ -98,6 +98,33 @@ def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path):
         lossless.load(tmp_path / "b.rlm")
 
 
+@pytest.mark.parametrize(
+    ("drop", "reason"),
+    [
+        (lambda events: events[1:], "is of a run that has not begun"),
+        (lambda events: [events[0], *events], "run r1 has no place in it"),
+        (lambda events: [dataclasses.replace(events[0], parent="r1"), *events[1:]], "run r1 has no place in it"),
+        (lambda events: [events[0], *(e for e in events if e.tag == "call_finished")], "ends without having begun"),
+        (lambda events: [], "it has not begun"),
+    ],
+)
+def test_events_that_make_no_tree_are_refused(drop, reason, tmp_path):
+    """Nobody's file makes a fold over it fail, or go on for ever."""
+    (tmp_path / "a.rlm").write_text("\n".join(lossless.lines(drop(story().events))))
+    with pytest.raises(StoreError, match=reason):
+        lossless.load(tmp_path / "a.rlm")
+
+
+@pytest.mark.parametrize("ending", list(WRITERS))
+def test_no_secret_of_the_environment_is_saved(ending, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOME_API_KEY", "sk-planted-1234")
+    told = Story("r1", "Is sk-planted-1234 right?")
+    told.step(1, "FINAL('sk-planted-1234')", "sk-planted-1234", final=True)
+    text = save(told.end(answer="sk-planted-1234").events, tmp_path / f"a{ending}").read_text()
+    assert "sk-planted" not in text
+    assert "[secret]" in text
+
+
 def test_a_failed_saving_leaves_the_older_file(tmp_path, monkeypatch):
     path = save(story().events, tmp_path / "a.jsonl")
     before = path.read_bytes()

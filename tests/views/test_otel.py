@@ -86,6 +86,18 @@ def test_content_is_left_out_unless_asked_for(exported):
     assert not names & {"gen_ai.tool.call.result"}
 
 
+def test_no_secret_of_the_environment_is_exported(exported, monkeypatch):
+    provider, finished = exported
+    monkeypatch.setenv("SOME_API_KEY", "sk-planted-1234")
+    recorder = Recorder()
+    run = recorder.run("sk-planted-1234")
+    run.step(1, "sk-planted-1234", "sk-planted-1234")
+    run.end("failed", "sk-planted-1234", error="sk-planted-1234")
+    told(recorder.events, provider, content=True)
+    assert finished()
+    assert not [one for one in finished() if "planted" in one.to_json()]
+
+
 def test_failures_are_errors_with_their_kind(exported):
     provider, finished = exported
     recorder = Recorder()

@@ -9,7 +9,7 @@ from pathlib import Path
 from rlm_kernel.errors import StoreError
 from rlm_kernel.trajectory import codec, conversations
 from rlm_kernel.trajectory.codec import CodecError, Json, Reader
-from rlm_kernel.trajectory.events import SCHEMA, AnyEvent, CallStarted
+from rlm_kernel.trajectory.events import SCHEMA, AnyEvent, CallFinished, CallStarted, RunStarted
 from rlm_kernel.trajectory.records import Message
 
 NAME = "rlm-kernel"
@@ -52,7 +52,10 @@ def load(path: str | Path) -> list[AnyEvent]:
         raise StoreError(f"{path} cannot be read: {exc.strerror or exc}") from exc
     except UnicodeDecodeError:
         raise StoreError(f"{path} holds no run: it is no text in UTF-8") from None
-    return read(text.split("\n"), str(path))
+    events = read(text.split("\n"), str(path))
+    if reason := _lack(events):
+        raise StoreError(f"{path} holds no whole run: {reason}")
+    return events
 
 
 def read(file: Iterable[str], name: str = "the file") -> list[AnyEvent]:
@@ -79,6 +82,25 @@ def read(file: Iterable[str], name: str = "the file") -> list[AnyEvent]:
     if reader is None:
         raise StoreError(f"{name} is empty")
     return events
+
+
+def _lack(events: Sequence[AnyEvent]) -> str:
+    """Why the events cannot be folded into a tree, whoever wrote the file; empty if they can."""
+    runs: set[str] = set()
+    calls: set[int] = set()
+    for event in events:
+        match event:
+            case RunStarted() if event.run in runs or (event.parent not in runs if runs else event.parent is not None):
+                return f"run {event.run} has no place in it"
+            case RunStarted():
+                runs.add(event.run)
+            case _ if event.run not in runs:
+                return f"event {event.seq} is of a run that has not begun"
+            case CallStarted():
+                calls.add(event.call)
+            case CallFinished() if event.call not in calls:
+                return f"call {event.call} ends without having begun"
+    return "" if runs else "it has not begun"
 
 
 def _object(line: str) -> dict[str, Json]:
