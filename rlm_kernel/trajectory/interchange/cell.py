@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,39 +47,66 @@ def cell(events: Sequence[AnyEvent]) -> str:
 def led_to_the_answer(node: Node) -> list[Kept]:
     """The steps without dead ends: the last one, and before it those that bind or change what a later one reads."""
     ran = [step for step in sorted(node.steps, key=lambda step: step.number) if step.started and step.finished]
+    final = next((step for step in ran if step.finished and step.finished.final), None)
     kept: list[Kept] = []
     wanted: frozenset[str] = frozenset()
-    final = next((step for step in ran if step.finished and step.finished.final), None)
     for step in reversed(ran):
-        code = _ran(step)
-        names = _names(step, code)
         is_last = step is final or (final is None and not kept and not _failure(step))
-        if is_last or (kept and (names.binds | names.changes) & wanted):
-            kept.append(Kept(number=step.number, code=code, names=names))
-            wanted = (wanted - names.surely) | names.reads
+        for piece in _pieces(step):
+            if is_last or (kept and (piece.names.binds | piece.names.changes) & wanted):
+                kept.append(piece)
+                wanted = (wanted - piece.names.surely) | piece.names.reads
     return kept[::-1]
 
 
-def _ran(step: Step) -> str:
-    """The part of a step's code that ran to its end: all of it, or what stands before the statement that failed."""
+def _pieces(step: Step) -> list[Kept]:
+    """What ran of a step, last things first: all of it, or the statement that failed and what stands before it."""
     code = step.started.code if step.started else ""
     failure = _failure(step)
     if failure is None:
-        return code
+        return [Kept(number=step.number, code=code, names=_seen_too(step, reading.names_of(code)))]
     tree = reading.parsed(code)
-    if tree is None or failure.line is None:
-        return ""
-    whole = [statement for statement in tree.body if (statement.end_lineno or 0) < failure.line]
-    return "\n".join(code.split("\n")[: whole[-1].end_lineno]) if whole else ""
+    line = _failing_line(step, failure)
+    if tree is None or line is None:
+        return []
+    whole = [statement for statement in tree.body if (statement.end_lineno or 0) < line]
+    before = "\n".join(code.split("\n")[: whole[-1].end_lineno]) if whole else ""
+    failed = tree.body[len(whole) : len(whole) + 1]
+    pieces = [Kept(number=step.number, code=before, names=_seen_too(step, reading.names_of(before)))]
+    if failed:
+        text = _source(code, failed[0])
+        tried = f"try:\n{textwrap.indent(text, '    ')}\nexcept Exception:\n    pass  # it failed so in the run too"
+        pieces.insert(0, Kept(number=step.number, code=tried, names=_effects(failed[0])))
+    return pieces
+
+
+def _source(code: str, statement: ast.stmt) -> str:
+    """A statement's own text, or one that can be indented, where a string in it goes over several lines."""
+    strings = [one for one in ast.walk(statement) if isinstance(one, ast.Constant | ast.JoinedStr)]
+    if any(one.end_lineno != one.lineno for one in strings):
+        return ast.unparse(statement)
+    return ast.get_source_segment(code, statement, padded=True) or ""
+
+
+def _effects(statement: ast.stmt) -> Names:
+    """What a statement that failed may have done before: a plain assignment bound nothing."""
+    names = reading.names_in([statement])
+    bound = frozenset() if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign) else names.binds
+    return Names(reads=names.reads | names.changes, binds=bound, surely=frozenset(), changes=names.changes)
+
+
+def _failing_line(step: Step, failure: Failure) -> int | None:
+    """The line of the statement that failed; `failure.line` may be one of a function that it called."""
+    first = re.search(rf"^ +(?:Cell )?[Ss]tep {step.number}, line (\d+)", failure.traceback, re.MULTILINE)
+    return int(first[1]) if first else failure.line
 
 
 def _failure(step: Step) -> Failure | None:
     return step.finished.output.failure if step.finished else None
 
 
-def _names(step: Step, code: str) -> Names:
+def _seen_too(step: Step, names: Names) -> Names:
     """What the code says, and what was seen to change when it ran."""
-    names = reading.names_of(code)
     changes = step.finished.output.changes if step.finished else ()
     seen = frozenset(change.name for change in changes if change.how == "mutated")
     return Names(reads=names.reads, binds=names.binds, surely=names.surely, changes=names.changes | seen)
@@ -142,8 +170,8 @@ def _head(node: Node, kept: Sequence[Kept]) -> str:
         f"It needs {context.name}: {' '.join((context.summary or context.type).split())}"
         for context in started.contexts
     ]
-    numbers = ", ".join(str(step.number) for step in kept) or "none"
-    said.append(f"From run {started.run}, {'step' if len(kept) == 1 else 'steps'} {numbers}")
+    numbers = list(dict.fromkeys(str(step.number) for step in kept))
+    said.append(f"From run {started.run}, {'step' if len(numbers) == 1 else 'steps'} {', '.join(numbers) or 'none'}")
     if kept and not any("FINAL" in step.code for step in kept):
         said.append("The answer itself was given in words, not by code")
     lines = [line for text in said for line in textwrap.wrap(text, _WIDTH, subsequent_indent="  ")]
