@@ -5,8 +5,10 @@
     ├── ModelError           a call to a model failed
     │   ├── ModelUnavailable     refused, unreachable, wrong key, unknown model
     │   ├── ModelTimeout         no answer in time
-    │   └── ContextOverflow      the server says that the prompt does not fit its window
+    │   ├── ContextOverflow      the server says that the prompt does not fit its window
+    │   └── ReplayDiverged       a replayed run asks what the recorded one did not ask
     ├── LocalModelError      the bundled model is missing, broken or does not start
+    ├── StoreError           a stored or saved run is not there, cannot be read or cannot be written
     ├── SubcallError         one sub-call gave no answer; raised by ``llm_query``, a value in a batch
     ├── LimitReached         a budget is used up
     ├── RunEnded             a name of a run was used when no such run was going on
@@ -57,6 +59,14 @@ class ModelTimeout(ModelError):
 
 class ContextOverflow(ModelError):
     """The server says that the prompt does not fit the model's window."""
+
+
+class ReplayDiverged(ModelError):
+    """A replayed run asks for something that was not recorded."""
+
+
+class StoreError(RLMError):
+    """A stored or saved run is not there, cannot be read or cannot be written."""
 
 
 class LocalModelError(RLMError):

@@ -37,6 +37,7 @@ def own_data(clean_environment, monkeypatch, tmp_path_factory):
     monkeypatch.setenv("XDG_DATA_HOME", str(place))
     monkeypatch.setenv("XDG_STATE_HOME", str(place))
     monkeypatch.setenv("RLM_MEMO_DIR", str(place))
+    monkeypatch.setenv("RLM_STORE", str(place))
 
 
 @pytest.fixture(autouse=True)

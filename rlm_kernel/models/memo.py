@@ -6,9 +6,6 @@ plain value, and its last release (5.6.3) is of August 2023.
 
 On disk are the replies and a hash of each request, never the request itself. The memo is a convenience: where it
 cannot work it says so once, switches itself off and finds nothing. The least recently used replies go first.
-
-SQLite allows no connection to live through a fork, so before one every connection of the process is closed; the next
-use opens it again.
 """
 
 from __future__ import annotations
@@ -18,23 +15,33 @@ import hashlib
 import json
 import logging
 import os
-import threading
 import time
-import weakref
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
-from rlm_kernel.models import memo_file
+from rlm_kernel import database
+from rlm_kernel.database import Database, Kind, UnusableError
 from rlm_kernel.trajectory.records import Reply, Request
 from rlm_kernel.usage import Usage
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
+VERSION = 1
+"""Of tables, keys and bodies. It is part of the file's name, so that two versions of the package live side by side."""
+_TABLES = (
+    "CREATE TABLE reply (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, used INTEGER NOT NULL, body BLOB NOT NULL)",
+    "CREATE INDEX by_use ON reply (used)",
+)
+_KIND = Kind(
+    name="memo",
+    mark=0x524C4D4B,
+    version=VERSION,
+    tables=_TABLES,
+)
 BOUND = 256 * 2**20
 """Bytes that the replies may take on disk."""
 _KEPT_SHARE = 0.8
@@ -76,7 +83,7 @@ def key_of(
         for field in dataclasses.fields(request)
         if field.name != "timeout"
     ]
-    identity = (memo_file.VERSION, endpoint, model, fields, sample, sorted(extra.items()))
+    identity = (VERSION, endpoint, model, fields, sample, sorted(extra.items()))
     return hashlib.sha256(_json(identity)).hexdigest()
 
 
@@ -119,17 +126,18 @@ class Memo:
             patience: Seconds to wait for another process that writes.
             clock: Tells the time of last use.
         """
-        self.path = memo_file.folder_in(directory)
-        """The file in use; its folder before the first use."""
         self.off = ""
         """Why the memo is off for this process; empty while it is on."""
-        self._folder = self.path
+        self._file = Database(folder_in(directory), _KIND, patience)
         self._bound = bound
-        self._patience = patience
         self._clock = clock
-        self._db: Connection | None = None
         self._used: set[str] = set()
         self._noted = 0
+
+    @property
+    def path(self) -> Path:
+        """The file in use; its folder before the first use."""
+        return self._file.path
 
     def key(self, request: Request, *, model: str, endpoint: str, sample: int) -> str:
         """The key of a call; see `key_of`."""
@@ -153,7 +161,7 @@ class Memo:
         rows = [(key,) for key in keys]
 
         def drop(db: Connection) -> None:
-            with memo_file.transaction(db):
+            with database.transaction(db):
                 db.executemany("DELETE FROM reply WHERE key = ?", rows)
 
         self._try(drop, None)
@@ -162,7 +170,7 @@ class Memo:
         """Drop all replies and give the space back."""
 
         def drop(db: Connection) -> None:
-            with memo_file.transaction(db):
+            with database.transaction(db):
                 db.execute("DELETE FROM reply")
             db.execute("VACUUM")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -172,58 +180,27 @@ class Memo:
     @property
     def size(self) -> int:
         """Bytes that the replies take; what `bound` bounds."""
-        return self._try(_bytes, 0)
+        return self._try(database.size_of, 0)
 
     def close(self) -> None:
         """Let go of the file; the next use opens it again."""
-        if self._db is not None and self._used:
+        if self._file.db is not None and self._used:
             self._try(self._note_use, None)
-        with _LOCK:
-            self._let_go()
+        self._file.let_go()
 
     def _try(self, action: Callable[[Connection], T], otherwise: T) -> T:
-        import sqlite3
-
-        with _LOCK:
-            while not self.off:
-                try:
-                    return action(self._connected())
-                except (sqlite3.Error, OSError, memo_file.ForeignFileError) as exc:
-                    self._let_go()
-                    self._met(exc)
-        return otherwise
-
-    def _met(self, error: Exception) -> None:
-        """Take another file where that helps, else switch off."""
-        if memo_file.is_broken(error):
-            try:
-                memo_file.set_aside(self.path, error)
-            except OSError as worse:
-                error = worse
-            else:
-                return
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        self.off = f"{self.path}: {reason}"
-        logger.warning("the memo is off for this process: %s", self.off)
-
-    def _connected(self) -> Connection:
-        if self._db is None:
-            self.path = memo_file.usable(self._folder)
-            self._db = memo_file.connect(self.path, self._patience)
-            _OPEN.add(self)
-        return self._db
-
-    def _let_go(self) -> None:
-        db, self._db = self._db, None
-        if db is not None:
-            import sqlite3
-
-            with suppress(sqlite3.Error):
-                db.close()
+        if self.off:
+            return otherwise
+        try:
+            return self._file.use(action)
+        except UnusableError as exc:
+            self.off = str(exc)
+            logger.warning("the memo is off for this process: %s", self.off)
+            return otherwise
 
     def _found(self, db: Connection, keys: tuple[str, ...]) -> list[tuple[str, int, bytes]]:
         rows: list[tuple[str, int, bytes]] = []
-        with memo_file.transaction(db, "DEFERRED"):
+        with database.transaction(db, "DEFERRED"):
             for start in range(0, len(keys), _CHUNK):
                 part = keys[start : start + _CHUNK]
                 marks = ",".join("?" * len(part))
@@ -235,7 +212,7 @@ class Memo:
         return rows
 
     def _note_use(self, db: Connection) -> None:
-        with memo_file.transaction(db):
+        with database.transaction(db):
             self._write_use(db)
         self._used.clear()
 
@@ -245,29 +222,22 @@ class Memo:
 
     def _keep(self, db: Connection, rows: list[tuple[str, bytes]]) -> None:
         now = int(self._clock())
-        with memo_file.transaction(db):
+        with database.transaction(db):
             db.executemany(
                 "INSERT INTO reply (key, used, body) VALUES (?, ?, ?)"
                 " ON CONFLICT (key) DO UPDATE SET used = excluded.used, body = excluded.body",
                 [(key, now, body) for key, body in rows],
             )
             self._write_use(db)
-            if _bytes(db) > self._bound:
+            if database.size_of(db) > self._bound:
                 _shrink(db, int(self._bound * _KEPT_SHARE))
         self._used.clear()
-        memo_file.give_back(db, self._bound)
-
-
-def _bytes(db: Connection) -> int:
-    pages, free, each = (
-        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
-    )
-    return int((pages - free) * each)
+        database.give_back(db, self._bound)
 
 
 def _shrink(db: Connection, target: int) -> None:
     """Drop what was used longest ago. A row's share of its page is a guess, so look again until it is enough."""
-    while (excess := _bytes(db) - target) > 0:
+    while (excess := database.size_of(db) - target) > 0:
         doomed = []
         for number, length in db.execute("SELECT id, length(body) FROM reply ORDER BY used, id"):
             doomed.append((number,))
@@ -297,19 +267,14 @@ def _unpacked(body: bytes) -> Reply | None:
         return None
 
 
-_LOCK = threading.RLock()
-"""One for all memos of the process: a fork waits for it, so that no thread is inside SQLite at that moment."""
-_OPEN: weakref.WeakSet[Memo] = weakref.WeakSet()
+def folder_in(directory: str | Path | None) -> Path:
+    """The folder of the memo in a directory: the one given, else ``RLM_MEMO_DIR``, else this user's cache."""
+    chosen = directory or os.environ.get("RLM_MEMO_DIR")
+    if not chosen:
+        import platformdirs
 
-
-def _before_fork() -> None:
-    _LOCK.acquire()
-    for memo in tuple(_OPEN):
-        memo._let_go()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-    os.register_at_fork(before=_before_fork, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
+        chosen = platformdirs.user_cache_dir("rlm-kernel", appauthor=False)
+    return Path(os.path.abspath(os.path.expanduser(chosen))) / "memo"  # noqa: PTH100, PTH111  # these never raise
 
 
 _shared: dict[Path, Memo] = {}
@@ -317,4 +282,4 @@ _shared: dict[Path, Memo] = {}
 
 def shared() -> Memo:
     """The process's memo in the folder that is in force now."""
-    return _shared.setdefault(memo_file.folder_in(None), Memo(patience=1.0))
+    return _shared.setdefault(folder_in(None), Memo(patience=1.0))

@@ -32,7 +32,7 @@ LAYERS = (
     {"engine", "namespace", "models", "views"},
     {"describe", "prompts"},
     {"trajectory"},
-    {"budget", "usage", "errors", "_version"},
+    {"budget", "database", "usage", "errors", "_version"},
 )
 """From the top down. A part imports parts of lower layers."""
 TOGETHER = (0, 1, 5)
@@ -41,7 +41,7 @@ ASIDE = {"testing", "evals"}
 """They import the package and nothing in it imports them."""
 
 HEAVY = {"IPython", "aiohttp", "anywidget", "httpx", "httpx_aiohttp", "ipykernel", "ipywidgets", "matplotlib", "numpy"}
-HEAVY |= {"genai_prices", "openai", "pandas", "polars", "psutil", "pydantic", "rich", "tiktoken", "tqdm", "xllamacpp"}
+HEAVY |= {"genai_prices", "openai", "opentelemetry", "pandas", "polars", "psutil", "pydantic", "rich", "tiktoken", "tqdm", "xllamacpp"}
 LATE = {"kernel.py", "models/local/serve.py"}
 """Only imported in a process that exists for them, so they may import at the top what they need."""
 

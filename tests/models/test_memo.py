@@ -246,7 +246,7 @@ def test_looking_up_writes_at_most_once_a_minute(tmp_path):
     clock = ManualClock(1e9)
     memo = Memo(tmp_path, clock=clock)
     memo.put({"a": reply()})
-    writes = lambda: memo._db.total_changes
+    writes = lambda: memo._file.db.total_changes
     start = writes()
     for _ in range(10):
         clock.advance(5)

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from memo_parts import MIB, bulky, reply, write_many, write_until_killed
 
-from rlm_kernel.models import memo_file
-from rlm_kernel.models.memo import Memo
+from rlm_kernel import database
+from rlm_kernel.models.memo import VERSION, Memo
 
 spawn = multiprocessing.get_context("spawn")
 
@@ -36,7 +36,7 @@ def warnings():
     lines = []
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: lines.append(record.getMessage())
-    logger = logging.getLogger("rlm_kernel.models")
+    logger = logging.getLogger("rlm_kernel")
     logger.addHandler(handler)
     yield lines
     logger.removeHandler(handler)
@@ -156,7 +156,7 @@ def test_no_file_is_open_while_the_process_forks(tmp_path):
     seen = []
 
     def child():
-        seen.append(memo._db)
+        seen.append(memo._file.db)
         assert seen == [None]
 
     assert in_a_fork(child) == 0
@@ -186,7 +186,7 @@ def test_a_process_killed_while_it_writes_leaves_a_usable_file(tmp_path):
 @pytest.mark.parametrize("content", [b"no database at all" * 500, b"SQLite format 3\0" + b"\xff" * 8176])
 def test_a_broken_file_is_set_aside_and_said_once(content, tmp_path, warnings):
     """It is left as it is, and every kernel takes the new file."""
-    broken = tmp_path / "memo" / f"memo-{memo_file.VERSION}.sqlite3"
+    broken = tmp_path / "memo" / f"memo-{VERSION}.sqlite3"
     broken.parent.mkdir()
     broken.write_bytes(content)
     for _ in range(2):
@@ -240,7 +240,7 @@ def test_a_newer_or_foreign_file_is_not_touched(pragma, reason, tmp_path, warnin
 def test_one_broken_file_after_another_ends_in_off(tmp_path, warnings):
     """Something else is wrong then; the memo does not fill the disk with broken files."""
     memo = Memo(tmp_path)
-    for _ in range(memo_file._FILES):
+    for _ in range(database.FILES):
         memo.put({"a": reply()})
         memo.close()
         memo.path.write_bytes(b"rubbish" * 1000)
@@ -254,7 +254,7 @@ def test_a_reply_that_cannot_be_read_is_a_miss(tmp_path):
     memo = Memo(tmp_path)
     memo.put({name: reply() for name in "abcde"})
     for name, body in {"a": b"{}", "b": b"x\x00", "c": b"", "d": b'{"usage": 3}'}.items():
-        memo._db.execute("UPDATE reply SET body = ? WHERE key = ?", (body, name))
+        memo._file.db.execute("UPDATE reply SET body = ? WHERE key = ?", (body, name))
     assert memo.get(list("abcde")) == {"e": reply()}
     assert not memo.off
     memo.close()
@@ -264,7 +264,7 @@ def test_a_full_disk_switches_the_memo_off(tmp_path, warnings):
     """What was kept before is whole."""
     memo = Memo(tmp_path)
     memo.put({"a": reply()})
-    memo._db.execute("PRAGMA max_page_count = 20")
+    memo._file.db.execute("PRAGMA max_page_count = 20")
     memo.put({f"{n}": reply(bulky()) for n in range(100)})
     assert is_off(memo, warnings, "full")
     assert sound(memo.path)
@@ -338,8 +338,8 @@ def test_a_network_file_system_switches_the_memo_off(tmp_path, monkeypatch, warn
         "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
         f"40 22 0:50 / {str(tmp_path / 'my home').replace(' ', chr(92) + '040')} rw - nfs4 server:/export rw\n"
     )
-    monkeypatch.setattr(memo_file, "_MOUNTS", mounts)
-    assert memo_file.file_system(tmp_path) == "ext4"
+    monkeypatch.setattr(database, "_MOUNTS", mounts)
+    assert database.file_system(tmp_path) == "ext4"
     assert is_off(Memo(tmp_path / "my home" / "me"), warnings, "network file system (nfs4)")
     local = Memo(tmp_path)
     local.put({"a": reply()})
@@ -353,14 +353,14 @@ def test_an_interrupt_in_the_middle_of_a_write_loses_only_that_write(tmp_path):
     memo.put({"a": reply()})
 
     def interrupted(_db):
-        with memo_file.transaction(memo._db):
-            memo._db.execute("DELETE FROM reply")
+        with database.transaction(memo._file.db):
+            memo._file.db.execute("DELETE FROM reply")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         memo._try(interrupted, None)
-    memo._db.execute("BEGIN")
-    memo._db.execute("DELETE FROM reply")  # and no end of it: the interrupt came just before
+    memo._file.db.execute("BEGIN")
+    memo._file.db.execute("DELETE FROM reply")  # and no end of it: the interrupt came just before
     assert memo.get(["a"]) == {"a": reply()}
     memo.put({"b": reply()})
     assert not memo.off

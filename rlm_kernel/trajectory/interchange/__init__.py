@@ -1,0 +1,1 @@
+"""Runs as files that other programs read: JSON lines, notebooks, one clean cell. Reading executes nothing."""
