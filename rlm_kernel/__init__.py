@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         RLMError,
         RunEnded,
         RunNotDone,
+        StoreError,
         SubcallError,
     )
     from rlm_kernel.interface import (
@@ -32,11 +33,13 @@ if TYPE_CHECKING:
         llm_query,
         llm_query_async,
         llm_query_batched,
+        load,
         rlm_query,
         rlm_query_batched,
         run,
+        runs,
     )
-    from rlm_kernel.runs import Run
+    from rlm_kernel.running import Run
     from rlm_kernel.usage import Usage
 
 _HOMES = {
@@ -46,13 +49,15 @@ _HOMES = {
             "llm_query",
             "llm_query_async",
             "llm_query_batched",
+            "load",
             "rlm_query",
             "rlm_query_batched",
             "run",
+            "runs",
         ),
         "rlm_kernel.interface",
     ),
-    "Run": "rlm_kernel.runs",
+    "Run": "rlm_kernel.running",
     "Limits": "rlm_kernel.budget",
     "Usage": "rlm_kernel.usage",
     **dict.fromkeys(
@@ -64,6 +69,7 @@ _HOMES = {
             "RLMError",
             "RunEnded",
             "RunNotDone",
+            "StoreError",
             "SubcallError",
         ),
         "rlm_kernel.errors",
@@ -80,6 +86,7 @@ __all__ = [
     "Run",
     "RunEnded",
     "RunNotDone",
+    "StoreError",
     "SubcallError",
     "Usage",
     "__version__",
@@ -87,10 +94,12 @@ __all__ = [
     "llm_query",
     "llm_query_async",
     "llm_query_batched",
+    "load",
     "load_ipython_extension",
     "rlm_query",
     "rlm_query_batched",
     "run",
+    "runs",
     "unload_ipython_extension",
 ]
 

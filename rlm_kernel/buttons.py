@@ -13,7 +13,7 @@ from rlm_kernel.errors import RLMError
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from rlm_kernel.runs import Run
+    from rlm_kernel.running import Run
 
 GoOn = Callable[["Run", Callable[[], "Run"]], object]
 """Drives a run as its cell wanted it shown and kept, by something that goes on with it."""

@@ -14,7 +14,7 @@ from rlm_kernel.engine.subcalls import Subcalls
 from rlm_kernel.errors import RLMError, RunEnded, SubcallError
 
 if TYPE_CHECKING:
-    from rlm_kernel.runs import Run
+    from rlm_kernel.running import Run
 
 MOST_AT_ONCE = 16
 """Child runs of one batch that go on at once: each is a thread."""

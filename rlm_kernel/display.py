@@ -10,14 +10,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from rlm_kernel.live import Live, open_live
+from rlm_kernel.question import Watch
 from rlm_kernel.trajectory.events import AnyEvent
-from rlm_kernel.wiring import Watch
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from rlm_kernel.buttons import GoOn
-    from rlm_kernel.runs import Run
+    from rlm_kernel.recorded import RecordedRun
+    from rlm_kernel.running import Run
 
 _EVERY = 0.2  # seconds between two refreshes of the status line
 _LIVE_AFTER = 0.5  # seconds after which a run is worth the live view
@@ -178,7 +179,7 @@ class _NotebookLine:
     def say(self, line: str) -> None:
         self._publisher.publish({"text/plain": line}, {})
 
-    def finish(self, run: Run) -> None:
+    def finish(self, run: RecordedRun) -> None:
         from rlm_kernel.views.bundle import bundle
 
         self.put(bundle(run.tree().folded))
@@ -224,7 +225,7 @@ class _TerminalLine:
         self._stream.write(f"{line}\n")
         self._stream.flush()
 
-    def finish(self, run: Run) -> None:
+    def finish(self, run: RecordedRun) -> None:
         from rlm_kernel.views.text import show
 
         self.clear()
@@ -236,7 +237,7 @@ class _TerminalLine:
             self._stream.flush()
 
 
-def show(shell: InteractiveShell, run: Run, go_on: GoOn | None = None) -> None:
+def show(shell: InteractiveShell, run: RecordedRun, go_on: GoOn | None = None) -> None:
     """Show a run: the live view in a notebook, else its tree.
 
     Args:
@@ -244,7 +245,10 @@ def show(shell: InteractiveShell, run: Run, go_on: GoOn | None = None) -> None:
         run: the run.
         go_on: what drives the run when a button asks for it; None for the tree alone.
     """
-    live = open_live(shell, run, go_on) if go_on is not None and _is_notebook(shell) else None
+    from rlm_kernel.running import Run
+
+    lives = isinstance(run, Run) and go_on is not None and _is_notebook(shell)
+    live = open_live(shell, run, go_on) if lives else None  # type: ignore[arg-type]  # just looked at
     if live is not None:
         _NotebookLine(shell).put(live.bundle)
         live.rest()

@@ -13,16 +13,30 @@ from rlm_kernel.config import checked_limits
 from rlm_kernel.doors import Door
 from rlm_kernel.engine.ports import Model
 from rlm_kernel.errors import ConfigError
-from rlm_kernel.runs import Run
-from rlm_kernel.session import Session, session_of
-from rlm_kernel.wiring import Question, Watch
+from rlm_kernel.question import Question, Watch
+from rlm_kernel.running import Run
+from rlm_kernel.session import Session, load, session_of
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from rlm_kernel.trajectory.recorder import Sink
+    from rlm_kernel.trajectory.store import StoredRun
 
 _script: Session | None = None
+
+__all__ = [
+    "llm_map",
+    "llm_query",
+    "llm_query_async",
+    "llm_query_batched",
+    "load",
+    "rlm_query",
+    "rlm_query_batched",
+    "run",
+    "runs",
+    "session",
+]
 
 
 def run(  # noqa: PLR0913 - the product's one public call
@@ -86,6 +100,13 @@ def run(  # noqa: PLR0913 - the product's one public call
     )
     watch = Watch(sinks=tuple(sinks), leaving=lambda line: print(line, file=sys.stderr))  # noqa: T201 - for the user
     return session().start(asked, watch).drive()
+
+
+def runs() -> list[StoredRun]:
+    """The stored runs of this user, newest first; `load` takes their ids. Raises StoreError."""
+    from rlm_kernel.trajectory.store import shared
+
+    return shared().runs()
 
 
 def session() -> Session:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from rlm_kernel.plane import Plane
-    from rlm_kernel.runs import Run
+    from rlm_kernel.running import Run
     from rlm_kernel.trajectory.events import AnyEvent
     from rlm_kernel.views.widget import Widget
 

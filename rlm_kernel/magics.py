@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from rlm_kernel.errors import ConfigError, LimitReached, RLMError, RunNotDone
 from rlm_kernel.options import CELL, LIMITS, OF_LIMIT, OPTIONS, cell_help, config_parser, continue_parser
+from rlm_kernel.session import load as load_run
 from rlm_kernel.session import session_of
+from rlm_kernel.views.escape import visible
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from rlm_kernel.display import Display
     from rlm_kernel.models.local import Status
-    from rlm_kernel.runs import Run
+    from rlm_kernel.recorded import RecordedRun
+    from rlm_kernel.running import Run
 
 _AT_NAME = re.compile(r"(?<![\w@.`])@([^\W\d]\w*)")
 
@@ -59,6 +62,12 @@ class RLMMagics:
             "hint": Command(self._hint, '"WORDS"  tell the model something with its next request'),
             "stop": Command(self._stop, "end the run that is paused; its steps and variables stay"),
             "continue": Command(self._continue, "[RUN] [--max-cost USD ...] go on from a stop or a limit"),
+            "runs": Command(self._runs, "[N] the newest stored runs, of all notebooks"),
+            "report": Command(self._report, "[RUN] where calls, tokens, time and money went"),
+            "diff": Command(self._diff, "A B  where two runs part: code, outputs, calls, cost, answer"),
+            "replay": Command(self._replay, "[RUN] run it again from its record, with no network and no cost"),
+            "save": Command(self._save, "PATH [RUN] as .jsonl, .rlm, .html, .ipynb or .py"),
+            "load": Command(self._load, "PATH or RUN  a saved or stored run, as a value: run = %rlm load x.rlm"),
             "show": Command(self._show, "[RUN] show the tree of a run"),
             "local": Command(self._local, "[start|stop] the bundled model: its state, start it, stop it"),
         }
@@ -68,7 +77,7 @@ class RLMMagics:
         from rlm_kernel.display import Display
         from rlm_kernel.engine.returns import parse_type
         from rlm_kernel.engine.stepper import parse_stops
-        from rlm_kernel.wiring import Question
+        from rlm_kernel.question import Question
 
         given = CELL.parse_args(_split(line))
         names = self._contexts(given.names, cell)
@@ -152,8 +161,6 @@ class RLMMagics:
 
     def _status(self, words: list[str]) -> None:
         _none(words, "status")
-        from rlm_kernel.views.escape import visible
-
         run = self.session.last
         print(visible(repr(run)) if run else "no run yet")  # noqa: T201 - for the user
 
@@ -215,7 +222,51 @@ class RLMMagics:
     def _show(self, words: list[str]) -> None:
         from rlm_kernel.display import show
 
-        show(self._ip, self.session.find(words[0]) if words else self._newest(), self._go_on)
+        show(self._ip, self._one(words, "show"), self._go_on)
+
+    def _runs(self, words: list[str]) -> None:
+        from rlm_kernel.interface import runs
+        from rlm_kernel.views.runs import table
+
+        most = _whole(words, "runs", 15)
+        print(table(runs()[:most]))  # noqa: T201 - for the user
+
+    def _report(self, words: list[str]) -> None:
+        print(self._one(words, "report").report())  # noqa: T201 - for the user
+
+    def _diff(self, words: list[str]) -> None:
+        from rlm_kernel.views.diff import diff
+
+        if len(words) != 2:  # noqa: PLR2004 - two runs
+            raise ConfigError("%rlm diff takes the ids of two runs; %rlm runs lists them")
+        one, other = map(self.session.look_up, words)
+        print(diff(one.events, other.events))  # noqa: T201 - for the user
+
+    def _replay(self, words: list[str]) -> object:
+        run = self.session.replay(self._one(words, "replay"))
+        if run.status != "done":
+            raise RunNotDone(_not_done(run), run)
+        for warning in run.warnings:
+            print(f"rlm: {visible(warning)}")  # noqa: T201 - for the user
+        return run.answer
+
+    def _save(self, words: list[str]) -> None:
+        if not words:
+            raise ConfigError("%rlm save takes a path that ends in .jsonl, .rlm, .html, .ipynb or .py")
+        print(self._one(words[1:], "save").save(words[0]))  # noqa: T201 - for the user
+
+    def _load(self, words: list[str]) -> RecordedRun:
+        if len(words) != 1:
+            raise ConfigError(
+                "%rlm load takes the path of a saved run, or the id of a stored one (%rlm runs lists them)"
+            )
+        return load_run(words[0])
+
+    def _one(self, words: list[str], command: str) -> RecordedRun:
+        """The run that a command names, or the newest."""
+        if len(words) > 1:
+            raise ConfigError(f"%rlm {command} takes one run, not {' '.join(words)!r}")
+        return self.session.look_up(words[0]) if words else self._newest()
 
     def _newest(self) -> Run:
         run = self.session.last
@@ -289,6 +340,14 @@ def _local_words(status: Status) -> str:
     else:
         lines.append("server   not running; it starts with the first question, or with %rlm local start")
     return "\n".join(lines)
+
+
+def _whole(words: list[str], command: str, default: int) -> int:
+    if not words:
+        return default
+    if len(words) > 1 or not words[0].isdigit() or int(words[0]) < 1:
+        raise ConfigError(f"%rlm {command} takes a whole number above 0, not {' '.join(words)!r}")
+    return int(words[0])
 
 
 def _none(words: list[str], command: str) -> None:

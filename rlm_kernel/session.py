@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rlm_kernel.budget import Limits
@@ -15,8 +16,10 @@ from rlm_kernel.doors import Desk, Door, Doors
 from rlm_kernel.engine.ports import Model
 from rlm_kernel.errors import ConfigError
 from rlm_kernel.namespace.inventory import user_names
-from rlm_kernel.runs import Run
-from rlm_kernel.wiring import Question, Watch, Wiring, check_names, top_level
+from rlm_kernel.question import Question, Watch
+from rlm_kernel.recorded import RecordedRun
+from rlm_kernel.running import Run
+from rlm_kernel.wiring import Wiring, check_names, top_level
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -146,6 +149,7 @@ class Session:
             doors=self._doors,
             executing=self._executes,
             watch=watch,
+            replay=self.replay,
         )
         run = wiring.run(top_level(settings, watch))
         if self.last is not None and self.last.status != "paused":
@@ -154,12 +158,55 @@ class Session:
         return run
 
     def find(self, run_id: str) -> Run:
-        """The run of an id, or of the beginning of one. Raises ConfigError."""
+        """The run of this session with an id, or the beginning of one. Raises ConfigError."""
         found = [run for run in self.runs if run.id.startswith(run_id)]
         if len(found) != 1:
             known = ", ".join(run.id for run in self.runs[-5:]) or "none yet"
             raise ConfigError(f"{len(found)} runs have the id {run_id!r}; the newest are {known}")
         return found[0]
+
+    def look_up(self, run_id: str) -> RecordedRun:
+        """A run of this session, else a stored one, by the beginning of its id. Raises ConfigError, StoreError."""
+        if any(run.id.startswith(run_id) for run in self.runs):
+            return self.find(run_id)
+        return load(run_id)
+
+    def replay(self, run: RecordedRun, context: Mapping[str, object] | None = None) -> Run:
+        """Run a recorded run again: its recorded replies drive the real loop, with no network and no cost.
+
+        Where the outputs differ, the first difference is a warning of the new run.
+
+        Args:
+            run: the run, of this session or loaded.
+            context: the context variables, by name; those of the namespace if left out.
+
+        Raises:
+            ConfigError: a context variable is not there.
+        """
+        from rlm_kernel.models.replay import Recording
+        from rlm_kernel.trajectory.diff import diff
+
+        recording = Recording(run.events)
+        started = recording.started
+        names = tuple(binding.name for binding in started.contexts)
+        values = dict(context or {})
+        if isinstance(run, Run) and not values:
+            values = {name: run.namespace[name] for name in names if name in run.namespace}
+        question = Question(
+            text=started.question,
+            contexts=names,
+            values=values,
+            model=recording.root(),
+            sub_model=recording.sub(),
+            options={"pack": started.pack, "memo": False},
+            limits=Limits(**started.limits),  # type: ignore[arg-type]  # as they were recorded
+        )
+        again = self.start(question).drive()
+        parting = diff(run.events, again.events).parts_at
+        if recording.diverged or parting is not None:
+            where = recording.diverged or f"step {parting.number if parting else 0} put out something else"
+            again.remark(f"the replay differs from run {run.id}: {where}")
+        return again
 
     def _namespace(self, question: Question) -> dict[str, object]:
         if self.shell is not None:
@@ -220,12 +267,28 @@ class Session:
             doors=self._doors,
             executing=self._executes,
             watch=Watch(),
+            replay=self.replay,
         )
-        return wiring.by_hand(top_level(settings))
+        return wiring.by_hand(top_level(settings, kept=False))
 
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr)  # noqa: T201 - the user must see where data goes
+
+
+def load(source: str | Path) -> RecordedRun:
+    """A run from a file that `save` wrote, or from the store by its id. Nothing of it is executed.
+
+    Raises:
+        StoreError: there is no such file or run, or it cannot be read.
+    """
+    from rlm_kernel.trajectory.interchange import lossless
+    from rlm_kernel.trajectory.store import shared
+
+    path = Path(source).expanduser()
+    if path.suffix or path.exists():
+        return RecordedRun(lossless.load(path))
+    return RecordedRun(shared().load(str(source)))
 
 
 def session_of(shell: InteractiveShell) -> Session:

@@ -23,7 +23,7 @@ from rlm_kernel.engine.gate import Gates
 from rlm_kernel.engine.loop import Root
 from rlm_kernel.engine.ports import Executor, Memo, Model
 from rlm_kernel.engine.returns import Returns
-from rlm_kernel.engine.stepper import Stepper, Stops
+from rlm_kernel.engine.stepper import Stepper
 from rlm_kernel.engine.subcalls import Manner, Subcalls
 from rlm_kernel.engine.task import Task
 from rlm_kernel.errors import ConfigError
@@ -34,7 +34,8 @@ from rlm_kernel.namespace.inventory import user_names
 from rlm_kernel.namespace.risks import risks, tree_of
 from rlm_kernel.namespace.runners import PlainRunner, ShellRunner
 from rlm_kernel.prompts.pack import Pack, choose
-from rlm_kernel.runs import Parts, Run
+from rlm_kernel.question import Question, Watch
+from rlm_kernel.running import Parts, Run
 from rlm_kernel.trajectory.events import RunStarted
 from rlm_kernel.trajectory.recorder import Recorder, Sink, Stream
 from rlm_kernel.trajectory.records import Binding, Outcome
@@ -42,44 +43,6 @@ from rlm_kernel.trajectory.secrets import Secrets
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
-    """One question to a root model, with everything that was said about it."""
-
-    text: str
-    contexts: tuple[str, ...] = ()
-    """Names of the variables it is about; none: the model gets an inventory."""
-    values: Mapping[str, object] = field(default_factory=dict)
-    """Values of context names that are not the namespace's own."""
-    model: str | Model | None = None
-    sub_model: str | Model | None = None
-    options: Mapping[str, object] = field(default_factory=dict)
-    """Settings and limits that were given with the question, by name."""
-    limits: Limits | None = None
-    """Limits as a whole, in place of the session's; single ones may stand in `options`."""
-    withhold: frozenset[str] = frozenset()
-    """Columns that no model may see."""
-    write: frozenset[str] = frozenset()
-    """Names that the run may change for real; ``all`` for all."""
-    returns: object = None
-    """The type that the answer must have; see `rlm_kernel.engine.returns`."""
-    stops: Stops = field(default_factory=Stops)
-    """Where the run is to pause."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Watch:
-    """What a front wants to be told while a run is made and goes on."""
-
-    sinks: tuple[Sink, ...] = ()
-    tick: Callable[[], None] = lambda: None
-    """Called in the main thread many times a second while it waits."""
-    progress: Callable[[str, float | None], None] = lambda _text, _share: None
-    """Told what a slow beginning is doing, and how much of it is done as a share of 1 if that is known."""
-    leaving: Callable[[str], None] = lambda _line: None
-    """Told, once for each endpoint that is not this machine, what will be sent there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,6 +88,8 @@ class Wiring:
     executing: Callable[[Desk], AbstractContextManager[None]]
     """Entered while a step executes."""
     watch: Watch
+    replay: Callable[[Run, Mapping[str, object] | None], Run]
+    """Runs a run again from its record."""
     steppers: list[Stepper] = field(default_factory=list)
     """The root run's, once it is made: its children's look to it."""
 
@@ -162,6 +127,7 @@ class Wiring:
                 namespace=self.namespace,
                 vars=inner.vars,
                 secrets=secrets,
+                replay=self.replay,
                 close=close,
             ),
         )
@@ -338,14 +304,30 @@ def the_memo() -> Memo:
     return shared()
 
 
-def top_level(settings: Settings, watch: Watch | None = None) -> Level:
-    """The level of a root run: a trajectory of its own, with an id that sorts by time."""
+def stored(run: str, settings: Settings) -> Sink:
+    """What keeps a run's events on disk."""
+    from rlm_kernel.trajectory.store import shared
+
+    # The server tells a kernel the path of its notebook.
+    notebook = os.environ.get("JPY_SESSION_NAME", "")
+    return shared().sink(run, notebook=notebook, secrets=known_secrets(settings))
+
+
+def top_level(settings: Settings, watch: Watch | None = None, *, kept: bool = True) -> Level:
+    """The level of a root run: a trajectory of its own, with an id that sorts by time.
+
+    Args:
+        settings: of the run.
+        watch: who is told of it.
+        kept: whether it is kept on disk; its events are there before anybody else is told.
+    """
     watch = watch or Watch()
     run = f"{time.strftime('%Y%m%d-%H%M%S')}-{randomness.token_hex(3)}"
+    sinks = [stored(run, settings), *watch.sinks] if kept else watch.sinks
     return Level(
         scope=Scope(watch.tick),
         budget=Budget(settings.limits),
-        stream=Recorder(watch.sinks).open(run),
+        stream=Recorder(sinks).open(run),
         gates=Gates(settings.limits.concurrency),
         memo=the_memo() if settings.memo else None,
     )

@@ -18,13 +18,15 @@ LAYERS = (
     {
         "session",
         "interface",
-        "runs",
+        "running",
         "wiring",
         "doors",
         "buttons",
         "children",
         "display",
         "live",
+        "question",
+        "recorded",
         "config",
         "traits",
         "plane",
@@ -41,7 +43,19 @@ ASIDE = {"testing", "evals"}
 """They import the package and nothing in it imports them."""
 
 HEAVY = {"IPython", "aiohttp", "anywidget", "httpx", "httpx_aiohttp", "ipykernel", "ipywidgets", "matplotlib", "numpy"}
-HEAVY |= {"genai_prices", "openai", "opentelemetry", "pandas", "polars", "psutil", "pydantic", "rich", "tiktoken", "tqdm", "xllamacpp"}
+HEAVY |= {
+    "genai_prices",
+    "openai",
+    "opentelemetry",
+    "pandas",
+    "polars",
+    "psutil",
+    "pydantic",
+    "rich",
+    "tiktoken",
+    "tqdm",
+    "xllamacpp",
+}
 LATE = {"kernel.py", "models/local/serve.py"}
 """Only imported in a process that exists for them, so they may import at the top what they need."""
 

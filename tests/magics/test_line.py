@@ -59,7 +59,7 @@ def test_last_status_and_show_before_and_after_a_run(shell, model, cell):
     assert run.id in cell("%rlm status").printed
     assert "FINAL(40 + 2)" in cell("%rlm show").printed
     assert "FINAL(40 + 2)" in cell(f"%rlm show {run.id}").printed
-    assert "0 runs have the id 'nope'" in cell("%rlm show nope").printed
+    assert "0 stored runs have the id 'nope'" in cell("%rlm show nope").printed
 
 
 def test_local_shows_its_state(cell):

@@ -5,8 +5,8 @@ import pytest
 import rlm_kernel as rlm
 from rlm_kernel.engine.stepper import Stops, parse_stops
 from rlm_kernel.interface import session
+from rlm_kernel.question import Question
 from rlm_kernel.testing import ScriptedModel
-from rlm_kernel.wiring import Question
 
 
 def block(code):

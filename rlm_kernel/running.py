@@ -1,6 +1,6 @@
 """One run, as the user holds it: the answer, the steps, the calls, the namespace, and how to go on.
 
-Named `runs` because `rlm_kernel.run` is the function.
+Named `running` because `rlm_kernel.run` and `rlm_kernel.runs` are functions.
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ from rlm_kernel.engine.loop import Root
 from rlm_kernel.engine.ports import Model
 from rlm_kernel.engine.stepper import Decision, Stepper
 from rlm_kernel.errors import ConfigError, LimitReached, RLMError, RunEnded
+from rlm_kernel.recorded import RecordedRun
 from rlm_kernel.trajectory.events import AnyEvent, RunFinished, Status
 from rlm_kernel.trajectory.grounding import unseen_figures
 from rlm_kernel.trajectory.recorder import Sink, Stream
-from rlm_kernel.trajectory.records import Change, Failure, Rich
 from rlm_kernel.trajectory.secrets import Secrets
-from rlm_kernel.trajectory.tree import Call, Node, Tree
-from rlm_kernel.trajectory.tree import Step as StepNode
-from rlm_kernel.usage import Usage
+from rlm_kernel.trajectory.tree import Node, Tree
 
 _ANSWER_CHARS = 20_000
 
@@ -37,49 +35,6 @@ class Interrupts(Protocol):
     def __enter__(self) -> object: ...
 
     def __exit__(self, *exc: object) -> bool | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a run. `number` counts from 1."""
-
-    number: int
-    code: str
-    output: str
-    """What it printed and echoed, whole."""
-    changed: tuple[Change, ...]
-    """Names bound, rebound, deleted or mutated."""
-    failure: Failure | None
-    """The exception that ended it, if one did."""
-    rich: tuple[Rich, ...]
-    """Figures and tables, as mime bundles."""
-    calls: int
-    """Sub-calls made in it."""
-    seconds: float
-
-
-class TreeView:
-    """The recursion tree of a run: prints as text, shows as HTML in a notebook."""
-
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
-
-    @property
-    def folded(self) -> Tree:
-        """The fold of events that it shows."""
-        return self._tree
-
-    def __str__(self) -> str:
-        from rlm_kernel.views.text import render
-
-        return render(self._tree)
-
-    __repr__ = __str__
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
-        from rlm_kernel.views.bundle import bundle
-
-        return bundle(self._tree)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,30 +50,27 @@ class Parts:
     namespace: dict[str, object]
     vars: Mapping[str, object]
     secrets: Secrets
+    replay: Callable[[Run, Mapping[str, object] | None], Run]
+    """Runs a run again from its record."""
     close: Callable[[], None]
     """Gives the user's names back for good and lets go of what was held for the run."""
 
 
-class Run:
+class Run(RecordedRun):
     """A run of the root model over the user's data. Made by `rlm_kernel.run` and by ``%%rlm``."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._ending: Ending | None = None
         self._released = False
-        self.status: Status = "running"
+        self._status: Status = "running"
+
+    @property
+    def status(self) -> Status:
+        """``running``, ``paused``, ``done``, ``stopped``, ``limit`` or ``failed``."""
+        return self._status
 
     # -- what it found
-
-    @property
-    def id(self) -> str:
-        """The run's id."""
-        return self._parts.stream.run
-
-    @property
-    def question(self) -> str:
-        """What was asked."""
-        return self._node.started.question
 
     @property
     def answer(self) -> object:
@@ -136,40 +88,6 @@ class Run:
         return self._ending.error if self._ending else None
 
     @property
-    def warnings(self) -> tuple[str, ...]:
-        """What the reader of the answer should know, one line each."""
-        kinds = {"warning", "remark"}
-        return tuple(note.text for step in self._node.steps for note in step.notes if note.kind in kinds)
-
-    # -- how it went
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """The steps in order. ``steps[0].number`` is 1."""
-        return tuple(_step(step) for step in self._node.steps if step.started)
-
-    @property
-    def calls(self) -> tuple[Call, ...]:
-        """Every call to a model, the root's and sub-calls, in the order they left."""
-        return tuple(self._tree.calls.values())
-
-    @property
-    def usage(self) -> Usage:
-        """Calls and tokens, its own and its children's."""
-        return self._tree.usage
-
-    @property
-    def cost(self) -> float | None:
-        """Dollars, its own and its children's; None if the price of any call is not known."""
-        return self.usage.cost
-
-    @property
-    def seconds(self) -> float:
-        """Wall clock from the first event to the last."""
-        events = self.events
-        return events[-1].at - events[0].at if events else 0.0
-
-    @property
     def events(self) -> tuple[AnyEvent, ...]:
         """The trajectory."""
         return tuple(self._parts.stream.recorder.events)
@@ -184,10 +102,6 @@ class Run:
     def stepper(self) -> Stepper:
         """Where the run waits, for whoever shows buttons."""
         return self._parts.driver.stepper
-
-    def tree(self) -> TreeView:
-        """The recursion tree; print it, or let the notebook show it."""
-        return TreeView(self._tree)
 
     # -- what it left
 
@@ -214,7 +128,7 @@ class Run:
         Raises:
             KeyboardInterrupt: a real one. The run is ``stopped`` and can be resumed.
         """
-        self.status = "running"
+        self._status = "running"
         self._parts.calls.budget.go_on()
         try:
             with self._parts.interrupts as interrupts:
@@ -295,6 +209,17 @@ class Run:
         parts.calls.scope = Scope(parts.calls.scope.on_tick)
         return self.drive()
 
+    def replay(self, context: Mapping[str, object] | None = None) -> Run:
+        """Run it again: its recorded replies drive the real loop, with no network and no cost.
+
+        Args:
+            context: the context variables, by name; those of the run's namespace if left out.
+
+        Returns:
+            The new run. Where its outputs differ, its `warnings` say so.
+        """
+        return self._parts.replay(self, context)
+
     def pause(self) -> None:
         """Have the run wait before its next step. From any thread."""
         self._parts.driver.stepper.pause()
@@ -316,7 +241,7 @@ class Run:
         parts.calls.budget.pause()
         parts.calls.flush()
         if ending.status == "paused":
-            self._ending, self.status = ending, "paused"
+            self._ending, self._status = ending, "paused"
             return
         if ending.status not in {"stopped", "limit"}:
             self.release()
@@ -325,7 +250,7 @@ class Run:
             step = self._node.steps[-1].number if self._node.steps else 0
             parts.stream.note(step, "remark", f"in no output that the model saw: {', '.join(unseen)}")
         self._say_what_has_no_price()
-        self._ending, self.status = ending, ending.status
+        self._ending, self._status = ending, ending.status
         parts.stream.emit(
             RunFinished,
             status=ending.status,
@@ -333,6 +258,10 @@ class Run:
             extracted=ending.extracted,
             error=str(ending.error) if ending.error else None,
         )
+
+    def remark(self, text: str) -> None:
+        """Add a warning for whoever reads the answer."""
+        self._parts.stream.note(self._node.steps[-1].number if self._node.steps else 0, "warning", text)
 
     def _say_what_has_no_price(self) -> None:
         limit = self._parts.calls.budget.limits.cost
@@ -345,36 +274,22 @@ class Run:
     # -- looks
 
     @property
-    def _tree(self) -> Tree:
+    def id(self) -> str:
+        """The run's id."""
+        return self._parts.stream.run
+
+    @property
+    def _tree(self) -> Tree:  # type: ignore[override]  # the fold grows while the run goes on
         return self._parts.stream.recorder.tree
 
     @property
-    def _node(self) -> Node:
+    def _node(self) -> Node:  # type: ignore[override]  # the same
         return self._tree.runs[self.id]
 
     def __repr__(self) -> str:
-        from rlm_kernel.views.words import count
-
-        usage = self.usage
         said = (
             f"answer={self._parts.secrets.blank(text_of(self.answer, 80))!r}"
             if self._ending and self._ending.has_value
             else f"error={self.error}"
         )
-        used = f"{count(len(self.steps), 'step')}, {count(usage.calls, 'call')}, {usage.tokens:,} tokens"
-        return f"<Run {self.id} {self.status}: {used}, {said}>"
-
-
-def _step(step: StepNode) -> Step:
-    assert step.started is not None
-    output = step.finished.output if step.finished else None
-    return Step(
-        number=step.number,
-        code=step.started.code,
-        output=output.text if output else "",
-        changed=output.changes if output else (),
-        failure=output.failure if output else None,
-        rich=output.rich if output else (),
-        calls=len(step.sub_calls),
-        seconds=output.seconds if output else 0.0,
-    )
+        return f"<Run {self.id} {self.status}: {self._used()}, {said}>"
