@@ -34,10 +34,8 @@ def test_a_kept_run_is_replayed_to_the_same_end(kept, tmp_path):
     text = "many words " * 900
     run = rlm_kernel.run("q", {"text": text}, model=root, sub_model=sub, max_depth=2, sinks=[store.sink()])
     assert run.status == "done", run.error
-    if kept == "store":
-        events = Store(tmp_path).load(run.id)
-    else:
-        events = lossless.load(save(run.events, tmp_path / f"a{kept}"))
+    loaded = {"store": lambda: Store(tmp_path).load(run.id)}
+    events = loaded.get(kept, lambda: lossless.load(save(run.events, tmp_path / f"a{kept}")))()
     recording, seen = Recording(events), CapturingSink()
     again = rlm_kernel.run(
         "q", {"text": text}, model=recording.root(), sub_model=recording.sub(), max_depth=2, sinks=[seen]
