@@ -246,6 +246,12 @@ def _version_of(db: Connection, kind: Kind) -> int:
     )
 
 
+def check_version(db: Connection, kind: Kind) -> None:
+    """Raise OSError if another kernel, with a newer version of the package, has moved the file on meanwhile."""
+    if _version_of(db, kind) != kind.version:
+        raise OSError("another version of rlm-kernel has taken it over; restart the kernel")
+
+
 def _bring_up(db: Connection, kind: Kind) -> None:
     with transaction(db):
         version = _version_of(db, kind)  # another kernel may have been quicker

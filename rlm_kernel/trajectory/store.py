@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from rlm_kernel import database
 from rlm_kernel.database import Database, UnusableError
 from rlm_kernel.errors import StoreError
-from rlm_kernel.trajectory import processes, store_file
+from rlm_kernel.trajectory import codec, processes, store_file
 from rlm_kernel.trajectory.codec import CodecError
 from rlm_kernel.trajectory.events import AnyEvent, Status
 from rlm_kernel.trajectory.processes import Process
@@ -202,16 +202,20 @@ class Store:
         return [(run, process) for run, _, process in rows]
 
     def _events(self, run: StoredRun) -> list[AnyEvent]:
+        ignored: set[str] = set()
+
         def read(db: Connection) -> list[AnyEvent]:
             with database.transaction(db, "DEFERRED"):
                 (row,) = db.execute("SELECT id FROM run WHERE name = ?", (run.id,)).fetchone() or (None,)
-                return list(store_file.read_events(db, row)) if row is not None else []
+                return list(store_file.read_events(db, row, ignored)) if row is not None else []
 
         nothing: list[AnyEvent] = []
         try:
-            return self._read(read, nothing)
+            events = self._read(read, nothing)
         except CodecError as exc:
             raise StoreError(f"run {run.id} in {self.path} is damaged: {exc}") from exc
+        codec.tell_ignored(ignored, f"run {run.id}")
+        return events
 
     def _read(self, action: Callable[[Connection], T], otherwise: T) -> T:
         """Read, from a place that cannot be written to as well."""

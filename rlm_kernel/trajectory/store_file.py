@@ -111,8 +111,13 @@ def _keep(db: Connection, run: int, text: str) -> int:
     return int(row[0])
 
 
-def read_events(db: Connection, run: int) -> Iterator[AnyEvent]:
+def read_events(db: Connection, run: int, ignored: set[str] | None = None) -> Iterator[AnyEvent]:
     """The events of a run, in order.
+
+    Args:
+        db: the file.
+        run: the row of the run.
+        ignored: gets what a later version of the package had written and this one leaves out.
 
     Raises:
         CodecError: the file is damaged.
@@ -137,6 +142,8 @@ def read_events(db: Connection, run: int) -> Iterator[AnyEvent]:
             if event is not None and event.seq > seen:  # an interrupt just after a writing makes it happen twice
                 seen = event.seq
                 yield event
+        if ignored is not None:
+            ignored |= reader.ignored
 
 
 def _records(body: bytes) -> Iterator[dict[str, Json]]:

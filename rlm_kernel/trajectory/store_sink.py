@@ -134,6 +134,7 @@ class RunSink:
         values = dataclasses.asdict(summary) | dataclasses.asdict(self._process)
         values |= {"name": self.run, "notebook": self._notebook, "question": self._blank(summary.question)}
         with database.transaction(db):
+            database.check_version(db, store_file.KIND)
             row = store_file.upsert(db, "run", "name", values)
             fresh, size = store_file.write_block(db, row, events, self._known, self._blank)
         self._known.after(fresh)

@@ -17,7 +17,7 @@ from runs import LONG, Story, real_run, story
 
 from rlm_kernel.errors import StoreError
 from rlm_kernel.trajectory import store_file
-from rlm_kernel.trajectory.events import RunFinished
+from rlm_kernel.trajectory.events import Paused, Resumed, RunFinished
 from rlm_kernel.trajectory.records import Message
 from rlm_kernel.trajectory.store import Store, folder_in, shared
 from rlm_kernel.trajectory.tree import Tree
@@ -138,6 +138,20 @@ def test_a_run_that_goes_on_after_its_end_is_running_again(store):
     told.end("stopped")
     told.call(4, purpose="root")
     keep(store, told)
+    assert store.runs()[0].status == "running"
+
+
+def test_a_run_that_waits_for_its_user_is_paused(store):
+    """And it is neither deleted nor ended when it is loaded."""
+    told = Story()
+    told.add(Paused, step=1, code="1", why="--step")
+    keep(store, told)
+    assert store.runs()[0].status == "paused"
+    assert store.load("r1") == told.events
+    with pytest.raises(StoreError, match="r1 is paused; stop it"):
+        store.delete("r1")
+    again = told.add(Resumed, step=1, action="run")
+    store.sink("r1")(again)
     assert store.runs()[0].status == "running"
 
 

@@ -286,6 +286,20 @@ def test_a_file_of_an_older_version_is_moved_on(tmp_path, monkeypatch):
         later.close()
 
 
+def test_a_kernel_does_not_write_into_a_file_that_a_newer_version_has_taken_over(tmp_path, warnings):
+    store = Store(tmp_path)
+    told = story()
+    sink = store.sink("r1")
+    sink(told.events[0])
+    with closing(sqlite3.connect(store.path)) as db:
+        db.execute("PRAGMA user_version = 2")
+    sink(told.events[1])
+    assert len(warnings) == 1
+    assert "newer version 2" in warnings[0]
+    with closing(sqlite3.connect(store.path)) as db:
+        assert len(list(store_file.read_events(db, 1))) == 1
+
+
 def test_a_network_file_system_is_said_once(tmp_path, monkeypatch, warnings):
     mounts = tmp_path / "mountinfo"
     mounts.write_text(f"40 22 0:50 / {tmp_path / 'far'} rw - nfs4 server:/export rw\n")

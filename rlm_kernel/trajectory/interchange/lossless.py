@@ -81,6 +81,7 @@ def read(file: Iterable[str], name: str = "the file") -> list[AnyEvent]:
             raise StoreError(f"{name}, line {number}: {exc}") from None
     if reader is None:
         raise StoreError(f"{name} is empty")
+    codec.tell_ignored(reader.ignored, name)
     return events
 
 

@@ -1,6 +1,6 @@
 """What the store of runs costs: time for each event, time for 10,000 sub-calls, bytes for 30 steps over 5 MB of text.
 
-python benchmarks/store.py
+python benchmarks/store_cost.py
 """
 
 from __future__ import annotations
