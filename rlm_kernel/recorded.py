@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rlm_kernel.trajectory.events import AnyEvent, Status
 from rlm_kernel.trajectory.records import Change, Failure, Rich
+from rlm_kernel.trajectory.secrets import Secrets
 from rlm_kernel.trajectory.tree import Call, Node, Tree
 from rlm_kernel.trajectory.tree import Step as StepNode
 from rlm_kernel.usage import Usage
@@ -68,6 +69,11 @@ class RecordedRun:
         self._events = tuple(events)
         self._tree = Tree(events)
         self._node: Node = self._tree.root
+
+    @property
+    def _known_secrets(self) -> Secrets | None:
+        """Values that no file may hold; None for those of the environment."""
+        return None
 
     @property
     def id(self) -> str:
@@ -159,7 +165,7 @@ class RecordedRun:
         """
         from rlm_kernel.views.saved import save
 
-        return save(self.events, path)
+        return save(self.events, path, secrets=self._known_secrets)
 
     def _used(self) -> str:
         from rlm_kernel.views.words import count

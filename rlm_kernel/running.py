@@ -279,6 +279,10 @@ class Run(RecordedRun):
         return self._parts.stream.run
 
     @property
+    def _known_secrets(self) -> Secrets:
+        return self._parts.secrets
+
+    @property
     def _tree(self) -> Tree:  # type: ignore[override]  # the fold grows while the run goes on
         return self._parts.stream.recorder.tree
 

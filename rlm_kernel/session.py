@@ -196,16 +196,16 @@ class Session:
             text=started.question,
             contexts=names,
             values=values,
-            model=recording.root(),
+            model=recording.root(in_order=True),
             sub_model=recording.sub(),
             options={"pack": started.pack, "memo": False},
             limits=Limits(**started.limits),  # type: ignore[arg-type]  # as they were recorded
         )
         again = self.start(question).drive()
         parting = diff(run.events, again.events).parts_at
-        if recording.diverged or parting is not None:
-            where = recording.diverged or f"step {parting.number if parting else 0} put out something else"
-            again.remark(f"the replay differs from run {run.id}: {where}")
+        if parting is not None:
+            where = recording.diverged or "it put out something else"
+            again.remark(f"the replay differs from run {run.id} at step {parting.number}: {where}")
         return again
 
     def _namespace(self, question: Question) -> dict[str, object]:

@@ -93,18 +93,29 @@ class Recording:
         else:
             self._others.setdefault(_key(call.model, call.started.request), deque()).append(call.finished)
 
-    def root(self, *, fallback: Asked | None = None, window: int | None = None) -> ReplayedModel:
-        """The root model; see `ReplayedModel`."""
-        return ReplayedModel(self, self.started.model, fallback=fallback, window=window)
+    def root(
+        self, *, fallback: Asked | None = None, window: int | None = None, in_order: bool = False
+    ) -> ReplayedModel:
+        """The root model; see `ReplayedModel`.
+
+        Args:
+            fallback: asked for what was not recorded.
+            window: of the recorded run.
+            in_order: give its replies in their order even where it is told something else now; `diverged` says so.
+        """
+        return ReplayedModel(self, self.started.model, fallback=fallback, window=window, in_order=in_order)
 
     def sub(self, *, fallback: Asked | None = None, window: int | None = None) -> ReplayedModel:
         """The sub-model; see `ReplayedModel`."""
         return ReplayedModel(self, self.started.sub_model, fallback=fallback, window=window)
 
-    def take(self, name: str, request: Request) -> CallFinished | None:
+    def take(self, name: str, request: Request, *, in_order: bool = False) -> CallFinished | None:
         """The recorded end of a call; None if it was not recorded, or not so often."""
         with self._lock:
             found = self._found(name, request)
+            if found is None and in_order and self._root:
+                self.diverged = self.diverged or self._difference(request)
+                found = self._root.popleft().finished
             if found is not None:
                 self.replayed += 1
                 return found
@@ -135,7 +146,13 @@ class ReplayedModel:
     """A model of a recorded run. Matches `rlm_kernel.engine.ports.Model`."""
 
     def __init__(
-        self, recording: Recording, name: str, *, fallback: Asked | None = None, window: int | None = None
+        self,
+        recording: Recording,
+        name: str,
+        *,
+        fallback: Asked | None = None,
+        window: int | None = None,
+        in_order: bool = False,
     ) -> None:
         """Take the record.
 
@@ -145,10 +162,12 @@ class ReplayedModel:
             fallback: asked for what was not recorded; without one that is a `ReplayDiverged`.
             window: what `window()` tells; that of the fallback, else 32,768, if left out. It has to be that of the
                 recorded run, since prompts name it and histories are cut to it.
+            in_order: for the root model: see `Recording.root`.
         """
         self.recording = recording
         self.name = name
         self._fallback = fallback
+        self._in_order = in_order
         self._window = window
         self._count = fallback.count if fallback is not None else tokens.counter_for(name).count
         self._free: dict[int, Usage] = {}
@@ -203,7 +222,7 @@ class ReplayedModel:
             ReplayDiverged: it was not recorded, and there is no fallback. Names the first difference of the replay.
             ModelError: the recorded call failed, or the fallback does.
         """
-        finished = self.recording.take(self.name, request)
+        finished = self.recording.take(self.name, request, in_order=self._in_order)
         if finished is not None:
             return self._again(finished)
         if self._fallback is None:
