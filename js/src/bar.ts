@@ -3,7 +3,7 @@
 import { h, set, write } from "./dom";
 import type { Action, Meters, State } from "./protocol";
 import type { Store } from "./store";
-import { MARKS, duration, money, number, short, stateWord } from "./words";
+import { MARKS, count, duration, money, number, short, stateWord } from "./words";
 
 export type Send = (action: Action, more?: { code?: string; reason?: string }) => void;
 
@@ -58,7 +58,8 @@ export class Bar {
     if (this.sent && (this.sent.state !== state || this.sent.waiting !== (pending !== null))) this.sent = null;
     const step = this.store.meters.steps?.[0];
     const wait = this.sent ? SENT[this.sent.action] : undefined;
-    const words = `${MARKS[state]} ${wait ?? stateWord(state)}${step && !wait ? ` · step ${pending?.step ?? step}` : ""}`;
+    const where = OVER.has(state) ? count(step ?? 0, "step") : `step ${pending?.step ?? step}`;
+    const words = `${MARKS[state]} ${wait ?? stateWord(state)}${step && !wait ? ` · ${where}` : ""}`;
     write(this.chip, words);
     set(this.chip, "data-state", state);
     write(this.question, head.question ?? "");
@@ -127,6 +128,7 @@ class Gauge {
   private readonly bar = h("i", { role: "meter", "aria-valuemin": 0, "aria-valuemax": 100 });
 
   constructor(private readonly name: string) {
+    set(this.bar, "aria-label", name);
     this.element = h("span", { class: `m m-${name.toLowerCase().replace(" ", "-")}` }, this.used, this.rest, this.bar);
   }
 
@@ -140,7 +142,6 @@ class Gauge {
     const percent = Math.round(100 * Math.min(Math.max(reading.share, 0), 1));
     this.bar.style.setProperty("--v", `${percent}%`);
     this.bar.classList.toggle("near", this.name !== "In flight" && reading.share >= NEAR);
-    set(this.bar, "aria-label", this.name);
     set(this.bar, "aria-valuenow", percent);
     set(this.bar, "aria-valuetext", `${reading.used}${reading.rest}`);
   }
