@@ -56,7 +56,7 @@ def replies():
 def test_a_cell_shows_a_line_that_moves_then_the_tree_and_the_answer(front, server, model):
     """While it runs one line says where it is; at the end the tree stands in its place and the answer is the Out."""
     model(replies(), latency=0.8)
-    front.lab().open(server.put("moves.ipynb", notebook(LOAD, ASK, "worst")))
+    front.lab().open(server.put("moves.ipynb", notebook(LOAD, ASK.replace("-o", "--no-widget -o"), "worst")))
     front.run(0)
     front.page.evaluate(_WATCH, 1)
     front.run(1, 2)
@@ -150,7 +150,7 @@ def test_the_interrupt_button_stops_a_run_in_the_middle_of_a_call(front, server,
     front.lab().open(server.put("stop.ipynb", notebook(LOAD, ASK, "1 + 1", "run = %rlm last\nrun.status")))
     front.run(0)
     front.start(1)
-    front.outputs(1).get_by_text("is writing").wait_for()
+    front.outputs(1).get_by_text("is writing").first.wait_for()
     begun = time.monotonic()
     front.page.locator('[data-command="notebook:interrupt-kernel"]').first.click()
     front.wait(1)
