@@ -56,7 +56,7 @@ bench-looking: $(VENV)/.dev browser  ## what does the live view cost? ten thousa
 	$(BIN)/python benchmarks/looking.py
 
 images: $(VENV)/.dev browser  ## the picture of the README, anew: a real JupyterLab on the bundled local model
-	$(BIN)/python docs/images/make.py
+	$(BIN)/python docs/images/make.py --live docs/images/live.png
 
 clean:  ## remove .venv and whatever was built or cached
 	rm -rf $(VENV) .matrix .reference build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -25,7 +25,7 @@ from lab import Front, chromium, jupyterlab, notebook  # noqa: E402 - found thro
 
 QUICKSTART = ROOT / "notebooks" / "quickstart.ipynb"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
-SECONDS = 300
+SECONDS = 120
 BELOW = 6
 
 
@@ -67,6 +67,19 @@ def leave(front: Front) -> None:
     front.page.mouse.move(0, 0)
 
 
+def live(front: Front, book: list[str], file: Path) -> None:
+    """The same question, stepped: the run waits before its first step."""
+    last = len(book) - 1
+    front.write(last, book[last].replace("%%rlm", "%%rlm --step", 1))
+    front.run(last)
+    front.outputs(last).locator(".gate .cm-content").wait_for()
+    leave(front)
+    boxes = front.outputs(last).locator(".rlm-live").bounding_box()
+    if boxes is None:
+        raise LookupError("the live view is not in view")
+    front.page.screenshot(path=file, clip=boxes)
+
+
 def main() -> None:
     """Ask the first question of the quickstart and keep what the notebook shows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -77,6 +90,9 @@ def main() -> None:
     parser.add_argument("--colours", type=int, default=128)
     parser.add_argument("--running", type=Path, metavar="FILE", help="also a picture of the status line")
     parser.add_argument("--launcher", type=Path, metavar="FILE", help="also a picture of the launcher")
+    parser.add_argument(
+        "--live", type=Path, metavar="FILE", help="also a picture of the live view, at a step that waits"
+    )
     parser.add_argument("--opened", type=Path, metavar="FILE", help="also a picture with every part of the tree open")
     given = parser.parse_args()
     book = cells()
@@ -103,6 +119,8 @@ def main() -> None:
         front.wait(last)
         leave(front)
         shoot(page, given.out, last - 1, last, given.colours)
+        if given.live:
+            live(front, book, given.live)
         if given.opened:
             page.set_viewport_size({"width": given.width, "height": 2600})
             front.outputs(last).locator("details").evaluate_all("all => all.forEach(d => { d.open = true; })")
