@@ -176,6 +176,12 @@ def title_of(code: str) -> str:
     return one_line(next(real, next((line for line in lines if line.strip()), "")), _TITLE) or "no code"
 
 
+def query_name(code: str, *, batch: bool) -> str:
+    """Which query function a sub-call came from, as far as the step's code tells; empty where it does not."""
+    names = set(_QUERIES.findall(code)) - ({"llm_query", "llm_query_async"} if batch else {"llm_query_batched"})
+    return str(names.pop()) if len(names) == 1 else ""
+
+
 def _comment(code: str) -> str:
     """The comment that a piece of code begins with; empty if it does not."""
     for line in code[:4000].splitlines():
@@ -204,7 +210,7 @@ class _Outliner:
         earlier: tuple[tuple[Message, ...], ...] = ()
         for index, step in enumerate(ordered):
             if _holds_more_than_words_for_the_end(step):
-                state = _step_state(node, step, last=index == len(ordered) - 1)
+                state = step_state(node, step, last=index == len(ordered) - 1)
                 view = self._step(step, state, children.get(index, []), earlier)
                 if state == "paused" and node.paused is not None:
                     view = replace(view, waiting=node.paused.code, title=f"waits: {title_of(node.paused.code)}")
@@ -242,7 +248,7 @@ class _Outliner:
         calls = [*step.root_calls, *step.sub_calls]
         return StepView(
             step=step,
-            title=_step_title(step, state),
+            title=step_title(step, state),
             quotes=bool(step.started and not _comment(step.started.code)),
             state=state,
             began=began,
@@ -268,10 +274,9 @@ class _Outliner:
         for call in step.sub_calls:
             number = call.started.batch
             batches.setdefault(-call.started.call if number is None else number, []).append(call)
-        names = set(_QUERIES.findall(step.started.code)) if step.started else set()
+        code = step.started.code if step.started else ""
         for number, calls in batches.items():
-            fitting = names - {"llm_query", "llm_query_async"} if number >= 0 else names - {"llm_query_batched"}
-            yield self._group(fitting.pop() if len(fitting) == 1 else "", calls, open_state)
+            yield self._group(query_name(code, batch=number >= 0), calls, open_state)
 
     def _group(self, name: str, calls: list[Call], open_state: State) -> CallGroup:
         failed = [call for call in calls if call.finished and call.finished.error is not None]
@@ -297,7 +302,8 @@ def _holds_more_than_words_for_the_end(step: Step) -> bool:
     return bool(step.root_calls or step.sub_calls or step.started or step.finished or kinds - {"warning", "remark"})
 
 
-def _step_state(node: Node, step: Step, *, last: bool) -> State:
+def step_state(node: Node, step: Step, *, last: bool) -> State:
+    """The state of a step, from what was recorded of it and of its run; `last` if no step follows it."""
     if step.finished:
         failure = step.finished.output.failure
         if failure is None:
@@ -311,7 +317,8 @@ def _step_state(node: Node, step: Step, *, last: bool) -> State:
     return "done" if step.number == 0 else "unfinished"
 
 
-def _step_title(step: Step, state: State) -> str:
+def step_title(step: Step, state: State) -> str:
+    """A few words for a step: what its code says of itself, else why there is no code."""
     if step.started:
         return title_of(step.started.code)
     if step.number == 0:

@@ -1,0 +1,167 @@
+"""The live view as a widget: `LiveView` at one end, the bundle of `js/` at the other, custom messages between them."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from rlm_kernel.trajectory.events import AnyEvent
+from rlm_kernel.views.live import LiveView, Message
+
+if TYPE_CHECKING:
+    from IPython.display import DisplayHandle
+
+logger = logging.getLogger("rlm_kernel")
+
+EVERY = 0.1
+"""Seconds between two messages: a person sees no more than ten changes a second."""
+
+Control = Callable[[Message], None]
+
+
+class Widget:
+    """A live view on a page.
+
+    Give `sink` to the recorder, call `display` in the cell, `tick` as often as you like from the thread that waits,
+    and `close` at the end. While that thread is busy in the model's code, a thread of the widget's own sends instead.
+    """
+
+    def __init__(self) -> None:
+        self.live = LiveView()
+        self._model = _model_class()()
+        self._model.on_msg(lambda _model, content, _buffers: self.receive(content))
+        self._controls: list[Control] = []
+        self._taken: set[str] = set()
+        self._sending = threading.RLock()
+        self._sent_at = 0.0
+        self._closed = threading.Event()
+        self._flusher: threading.Thread | None = None
+
+    @property
+    def sink(self) -> Callable[[AnyEvent], None]:
+        """What the recorder tells its events."""
+        return self.live
+
+    @property
+    def comm_id(self) -> str:
+        """The comm by which the page speaks to the kernel; empty after `close`."""
+        comm = self._model.comm
+        return str(comm.comm_id) if comm is not None else ""
+
+    def on_control(self, callback: Control) -> None:
+        """Have `callback` called with each control message of a person.
+
+        It is called in whatever thread brings the message, also in the middle of a step: it may set flags and nothing
+        else.
+        """
+        self._controls.append(callback)
+
+    def tick(self) -> None:
+        """Send what is new, at most ten times a second."""
+        if time.monotonic() - self._sent_at >= EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is new, now."""
+        if not self._sending.acquire(blocking=False):
+            return  # the other thread is at it
+        try:
+            self._sent_at = time.monotonic()
+            while (message := self.live.flush(time.time())) is not None:
+                self._model.send(message)
+        finally:
+            self._sending.release()
+
+    def receive(self, content: Message) -> None:
+        """Take a message of the page, from any thread, by whichever way it came; one that came before is left out."""
+        name = content.get("nonce")
+        if isinstance(name, str):
+            if name in self._taken:
+                return
+            self._taken.add(name)
+        match content.get("type"):
+            case "sync":
+                self._send_snapshot()
+            case "detail":
+                self._model.send(self._detail(content))
+            case "control":
+                for callback in self._controls:
+                    callback(content)
+            case _:
+                logger.debug("a message that the live view does not know: %r", content)
+
+    def display(self) -> DisplayHandle | None:
+        """Show it under the running cell; the handle can replace it by the static bundle at the end."""
+        from IPython.display import display
+
+        self.attach()
+        with self._sending:
+            self._model.snapshot = self.live.snapshot(time.time())
+        bundle = self._model._repr_mimebundle_()
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        return display(data, raw=True, display_id=True)  # type: ignore[no-untyped-call, no-any-return]  # IPython's
+
+    def attach(self) -> None:
+        """Send from now on as part of the running cell. Call it in each cell that drives the run."""
+        self._closed.set()
+        self._closed = closed = threading.Event()
+        # Messages from a thread belong to the cell that is current in its context, else to whichever came last.
+        context = contextvars.copy_context()
+        run = functools.partial(context.run, self._flush_until, closed)
+        self._flusher = threading.Thread(target=run, name="rlm-widget", daemon=True)
+        self._flusher.start()
+
+    def rest(self) -> None:
+        """Stop the thread; the widget stays on the page, and its last state with the kernel for views to come."""
+        self._closed.set()
+        if self._flusher is not None and self._flusher is not threading.current_thread():
+            self._flusher.join(1)
+        self.flush()
+        with self._sending:
+            self._model.snapshot = self.live.snapshot(time.time())
+
+    def close(self) -> None:
+        """Send the end, and take the widget from the page."""
+        self.rest()
+        self._model.close()
+
+    def _send_snapshot(self) -> None:
+        with self._sending:
+            self._model.send(self.live.snapshot(time.time()))
+
+    def _detail(self, content: Message) -> Message:
+        at = content.get("at", 0)
+        return self.live.detail(
+            str(content.get("id")), str(content.get("part") or ""), at if isinstance(at, int) else 0
+        )
+
+    def _flush_until(self, closed: threading.Event) -> None:
+        while not closed.wait(EVERY):
+            with contextlib.suppress(Exception):  # a kernel that goes down; the next round tries again
+                self.tick()
+
+
+@functools.cache
+def _model_class() -> Any:
+    """The widget's model. Made late: its libraries take longer to import than everything else."""
+    import anywidget
+    import traitlets
+
+    static = files("rlm_kernel.views").joinpath("static")
+
+    class LiveRun(anywidget.AnyWidget):
+        """The kernel's half of the widget."""
+
+        _esm = static.joinpath("widget.js").read_text(encoding="utf-8")
+        _css = static.joinpath("widget.css").read_text(encoding="utf-8")
+        snapshot = traitlets.Dict().tag(sync=True)
+        """The run as it was at the start and at the end; what is between goes by messages."""
+
+    return LiveRun
