@@ -182,6 +182,7 @@ class LiveView:
             self._pending = {
                 "id": row.id,
                 "step": event.step,
+                "at": self._rel(event.at),
                 "code": encodable(event.code),
                 "why": visible(event.why or ""),
             }

@@ -88,7 +88,7 @@ class Widget:
             self._taken.add(name)
         match content.get("type"):
             case "sync":
-                self._send_snapshot()
+                self._send_snapshot(content.get("seq"))
             case "detail":
                 self._model.send(self._detail(content))
             case "control":
@@ -132,9 +132,12 @@ class Widget:
         self.rest()
         self._model.close()
 
-    def _send_snapshot(self) -> None:
+    def _send_snapshot(self, known: object) -> None:
+        """Answer a view that may have missed something, unless it has all: then a long message is saved."""
         with self._sending:
-            self._model.send(self.live.snapshot(time.time()))
+            snapshot = self.live.snapshot(time.time())
+            if snapshot["seq"] != known:
+                self._model.send(snapshot)
 
     def _detail(self, content: Message) -> Message:
         at = content.get("at", 0)
