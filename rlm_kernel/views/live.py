@@ -30,6 +30,8 @@ from rlm_kernel.trajectory.events import (
     CallFinished,
     CallStarted,
     Noted,
+    Paused,
+    Resumed,
     RunFinished,
     RunStarted,
     StepFinished,
@@ -43,7 +45,7 @@ from rlm_kernel.views.escape import encodable, visible
 from rlm_kernel.views.live_detail import detail_of
 from rlm_kernel.views.live_meters import Meters, Writing
 from rlm_kernel.views.live_rows import Row, Table
-from rlm_kernel.views.outline import query_name, step_state, step_title
+from rlm_kernel.views.outline import query_name, step_state, step_title, title_of
 from rlm_kernel.views.words import State
 
 _TITLE = 72
@@ -154,44 +156,40 @@ class LiveView:
                 self._call_started(event, self._tree.calls[event.call])
             case CallFinished():
                 self._call_finished(event, self._tree.calls[event.call])
-            case StepStarted():
-                self._goes_on(event)
-                self._table.put(self._step(event), x0=self._rel(event.at))
-                self._refresh(event.run, event.step)
-                if event.parent is None:
-                    self._writing.clear()
-            case StepFinished():
-                row = self._step(event)
-                row.ended = event.at
-                self._table.put(row, x1=self._rel(event.at), **({"final": True} if event.final else {}))
-                self._refresh(event.run, event.step)
+            case StepStarted() | StepFinished():
+                self._code_ran(event)
             case Noted():
                 # What is said of the answer stands with the run, as in the static views.
                 row = self._runs[event.run] if event.kind in {"warning", "remark"} else self._step(event)
                 self._table.add(row, "notes")
             case RunFinished():
                 self._run_finished(event)
-            case _:
-                self._halted(event)
+            case Paused() | Resumed():
+                self._waits(event)
 
-    def _halted(self, event: Any) -> None:
-        """Paused and resumed, which a run is in the middle of a step."""
-        if event.tag == "paused":
+    def _code_ran(self, event: StepStarted | StepFinished) -> None:
+        if isinstance(event, StepStarted):
+            self._goes_on(event)
+            self._table.put(self._step(event), x0=self._rel(event.at))
+            if event.parent is None:
+                self._writing.clear()
+        else:
             row = self._step(event)
+            row.ended = event.at
+            self._table.put(row, x1=self._rel(event.at), **({"final": True} if event.final else {}))
+        self._refresh(event.run, event.step)
+
+    def _waits(self, event: Paused | Resumed) -> None:
+        """A run waits for its user before it runs a step's code, or waits no more."""
+        row = self._step(event)
+        self._refresh(event.run, event.step)
+        self._state, self._pending = "running", None
+        if isinstance(event, Paused):
             self._state = "paused"
-            self._pending = {
-                "id": row.id,
-                "step": event.step,
-                "at": self._rel(event.at),
-                "code": encodable(event.code),
-                "why": visible(event.why or ""),
-            }
-            self._table.put(row, state="paused")
-            self._table.put(self._runs[event.run], state="paused")
-        elif event.tag == "resumed":
-            self._state, self._pending = "running", None
-            self._table.put(self._runs[event.run], state="running")
-            self._refresh(event.run, max(step.number for step in self._tree.runs[event.run].steps))
+            what = {"step": event.step, "code": encodable(event.code), "why": visible(event.why)}
+            self._pending = {"id": row.id, "at": self._rel(event.at), **what}
+            self._table.put(row, title=one_line(f"waits: {title_of(event.code)}", _TITLE))
+        self._table.put(self._runs[event.run], state=self._state)
 
     def _run_started(self, event: RunStarted) -> None:
         if event.run in self._runs:

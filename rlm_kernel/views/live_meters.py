@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlm_kernel.trajectory.events import AnyEvent, CallFinished, CallStarted, RunFinished, RunStarted, StepStarted
+from rlm_kernel.trajectory.events import (
+    AnyEvent,
+    CallFinished,
+    CallStarted,
+    Paused,
+    Resumed,
+    RunFinished,
+    RunStarted,
+    StepStarted,
+)
 from rlm_kernel.usage import Usage
 from rlm_kernel.views.escape import visible
 
@@ -27,7 +36,7 @@ class Meters:
 
     def fold(self, event: AnyEvent) -> None:
         """Take one event."""
-        root, tag = event.parent is None, str(event.tag)
+        root = event.parent is None
         match event:
             case RunStarted() if not self._began:
                 self._limits, self._began = dict(event.limits), event.at
@@ -46,9 +55,9 @@ class Meters:
             case RunFinished() if root:
                 self._flight.clear()
                 self._stop(event.at)
-            case _ if tag == "paused":
+            case Paused():
                 self._stop(event.at)
-            case _ if tag == "resumed":
+            case Resumed():
                 self._start(event.at)
 
     def words(self) -> dict[str, Any]:
