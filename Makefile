@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit test-matrix bench bench-engine clean browser images
+.PHONY: help demo test check lint types unit test-matrix bench bench-engine clean browser images js js-check
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -20,6 +20,16 @@ demo: $(VENV)/.demo  ## from nothing: run the quickstart notebook on the bundled
 test: $(VENV)/.dev browser  ## from nothing: lint, types and all tests, with browser and local model
 	$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest
+
+js: js/node_modules  ## build the live view's script and style from js/ (needs Node 20 and npm)
+	cd js && npm run --silent build
+
+js-check: js/node_modules  ## is the committed script what js/ builds? and its unit tests
+	cd js && npm run --silent check && npm test --silent
+
+js/node_modules: js/package-lock.json
+	cd js && npm ci --silent --no-audit --no-fund
+	@touch $@
 
 check: lint types  ## lint and types alone
 

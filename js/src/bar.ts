@@ -3,7 +3,7 @@
 import { h, set, write } from "./dom";
 import type { Action, Meters, State } from "./protocol";
 import type { Store } from "./store";
-import { MARKS, duration, money, number, short, stateWord } from "./words";
+import { MARKS, count, duration, money, number, short, stateWord } from "./words";
 
 export type Send = (action: Action, more?: { code?: string; reason?: string }) => void;
 
@@ -58,7 +58,8 @@ export class Bar {
     if (this.sent && (this.sent.state !== state || this.sent.waiting !== (pending !== null))) this.sent = null;
     const step = this.store.meters.steps?.[0];
     const wait = this.sent ? SENT[this.sent.action] : undefined;
-    const words = `${MARKS[state]} ${wait ?? stateWord(state)}${step && !wait ? ` · step ${pending?.step ?? step}` : ""}`;
+    const where = OVER.has(state) ? count(step ?? 0, "step") : `step ${pending?.step ?? step}`;
+    const words = `${MARKS[state]} ${wait ?? stateWord(state)}${step && !wait ? ` · ${where}` : ""}`;
     write(this.chip, words);
     set(this.chip, "data-state", state);
     write(this.question, head.question ?? "");

@@ -130,7 +130,7 @@ export class Timeline {
       const to = this.x(bar.node.t1 == null && bar.node.state === "running" ? this.span : bar.to, width);
       const y = top + bar.slot * each;
       pen.fillStyle = bar.node.state === "failed" ? bad : bar.node.kind === "call" && bar.node.memo ? memo : usual;
-      pen.globalAlpha = bar.node.state === "running" ? 0.6 : bar.node.state === "unfinished" ? 0.35 : 1;
+      pen.globalAlpha = lane.kind === "code" ? 0.6 : bar.node.state === "running" ? 0.6 : bar.node.state === "unfinished" ? 0.35 : 1;
       pen.fillRect(from, y, Math.max(to - from, 1), thick);
       if (bar.node === chosen || (bar.node.kind === "ask" && bar.node.up === chosen)) {
         pen.globalAlpha = 1;

@@ -307,6 +307,8 @@ class LiveView:
             self._table.charge(row, call.usage)
         for above in row.above():
             above.ended = event.at
+            if above.kind == "step" and above.fields.get("t1") is not None:
+                self._table.put(above, t1=self._rel(event.at))  # a thread's call went on after the step's code
         if row.kind == "ask":
             self._refresh(event.run, call.started.step)
             return

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,12 @@ growth.reset_index().head(3)"""
 WAITS = '# keep the labels for the team\nout = labels[["text", "theme"]]\nout.to_csv("themes.csv")\nprint(len(out), "rows written")'
 
 
+def until_now(recorder: Recorder) -> list[Any]:
+    """Its events, moved in time so that the last one is now."""
+    shift = time.time() - recorder.now
+    return [replace(event, at=event.at + shift) for event in recorder.events]
+
+
 def figure() -> str:
     """A real figure, as a notebook would have it."""
     import base64
@@ -43,7 +51,9 @@ def figure() -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def finish(run: Any, call: int, reply: str | None, *, seconds: float, error: str | None = None, memo: bool = False) -> None:
+def finish(
+    run: Any, call: int, reply: str | None, *, seconds: float, error: str | None = None, memo: bool = False
+) -> None:
     """The end of a call, with a price."""
     run.recorder.now += seconds
     used = Usage() if memo else Usage(calls=1, input_tokens=1450, output_tokens=60, cached_tokens=900, dollars=0.00042)
@@ -55,15 +65,34 @@ def story(mode: str = "done", items: int = 240) -> Recorder:
     """The story up to where `mode` wants it: ``done``, ``running``, ``writing`` or ``waiting``."""
     recorder = Recorder()
     context = Binding(name="complaints", type="pandas DataFrame", text="complaints", summary="5,860 rows x 6 columns")
-    run = recorder.run("Which five complaint themes grew fastest this quarter, and why did the first one?", contexts=(context,), limits=LIMITS)
-    run.step(1, "# look at the columns\ncomplaints.dtypes", echo="quarter    object\ntext       object\namount    float64\ndtype: object")
+    run = recorder.run(
+        "Which five complaint themes grew fastest this quarter, and why did the first one?",
+        contexts=(context,),
+        limits=LIMITS,
+    )
+    run.step(
+        1,
+        "# look at the columns\ncomplaints.dtypes",
+        echo="quarter    object\ntext       object\namount    float64\ndtype: object",
+    )
     _label(run, items)
-    rich = (Rich(data={"text/html": TABLE, "text/plain": PLAIN}), Rich(data={"image/png": figure(), "text/plain": "<Figure size 500x220 with 1 Axes>"}))
-    changes = (Change(name="labels", how="bound", summary="DataFrame 5,860 x 7"), Change(name="growth", how="bound", summary="Series of 12"))
+    rich = (
+        Rich(data={"text/html": TABLE, "text/plain": PLAIN}),
+        Rich(data={"image/png": figure(), "text/plain": "<Figure size 500x220 with 1 Axes>"}),
+    )
+    changes = (
+        Change(name="labels", how="bound", summary="DataFrame 5,860 x 7"),
+        Change(name="growth", how="bound", summary="Series of 12"),
+    )
     run.ask(3, f"Now I compare.\n```python\n{COMPARE}\n```", seconds=2.5)
     run.code(3, COMPARE)
     recorder.wait(0.9)
-    run.output(3, echo=PLAIN, rich=rich, changes=(*changes, Change(name="complaints", how="mutated", summary="one column more")))
+    run.output(
+        3,
+        echo=PLAIN,
+        rich=rich,
+        changes=(*changes, Change(name="complaints", how="mutated", summary="one column more")),
+    )
     _why(recorder, run, over=mode != "running")
     if mode == "running":
         return recorder
@@ -74,10 +103,21 @@ def story(mode: str = "done", items: int = 240) -> Recorder:
         run.ask(5, f"```python\n{WAITS}\n```", seconds=2.0)
         run.add(Paused, step=5, code=WAITS, why='It writes a file (line 3: out.to_csv("themes.csv")).')
         return recorder
-    trace = "Traceback (most recent call last):\n  Cell step 5, line 1\n    growth.nlargest(5)['first']\nKeyError: 'first'"
-    run.step(5, "# name them\ntop = growth.nlargest(5)['first']", failure=Failure(kind="KeyError", message="'first'", traceback=trace, line=2))
+    trace = (
+        "Traceback (most recent call last):\n  Cell step 5, line 1\n    growth.nlargest(5)['first']\nKeyError: 'first'"
+    )
+    run.step(
+        5,
+        "# name them\ntop = growth.nlargest(5)['first']",
+        failure=Failure(kind="KeyError", message="'first'", traceback=trace, line=2),
+    )
     run.note(6, "guard", "a constant was given although the preview was partial")
-    run.step(6, "top = growth.nlargest(5)\nFINAL(top)", final=True, changes=(Change(name="top", how="bound", summary="Series of 5"),))
+    run.step(
+        6,
+        "top = growth.nlargest(5)\nFINAL(top)",
+        final=True,
+        changes=(Change(name="top", how="bound", summary="Series of 5"),),
+    )
     run.note(6, "warning", f"2 of {items} sub-calls failed; their rows have no theme")
     run.end("done", "billing error    0.84\nlate refund      0.61\nlogin loop       0.47")
     return recorder
@@ -92,12 +132,17 @@ def _label(run: Any, items: int) -> None:
     for number in range(items):
         open_calls.append((number, run.open_call(2, prompt.format(number), batch=1)))
         if len(open_calls) == 16 or number > items - 6:
-            for at, call in (open_calls[:1] if len(open_calls) < 17 else open_calls):
+            for at, call in open_calls[:1] if len(open_calls) < 17 else open_calls:
                 _end(run, at, call)
             open_calls = open_calls[1:]
     for at, call in open_calls:
         _end(run, at, call)
-    run.output(2, changes=(Change(name="themes", how="bound", summary="MapResult of 5,860, 2 failed"),), notices=("2 items have no theme.",), seconds=9.0)
+    run.output(
+        2,
+        changes=(Change(name="themes", how="bound", summary="MapResult of 5,860, 2 failed"),),
+        notices=("2 items have no theme.",),
+        seconds=9.0,
+    )
 
 
 def _end(run: Any, at: int, call: int) -> None:
@@ -110,10 +155,21 @@ def _why(recorder: Recorder, run: Any, *, over: bool) -> None:
     code = '# why did "billing error" rise?\nwhy = rlm_query("Why did billing errors rise?", labels[labels.theme == "billing error"])\nprint(why)'
     run.ask(4, f"```python\n{code}\n```", seconds=1.5)
     run.code(4, code)
-    child = recorder.run("Why did billing errors rise?", name="r2", parent="r1", depth=1, model="gpt-5-mini", contexts=(), step=4, limits=LIMITS)
+    child = recorder.run(
+        "Why did billing errors rise?",
+        name="r2",
+        parent="r1",
+        depth=1,
+        model="gpt-5-mini",
+        contexts=(),
+        step=4,
+        limits=LIMITS,
+    )
     child.step(1, "# split by week\ncontext.groupby('week').size()", echo="week\n27     3\n28    41\ndtype: int64")
     for number in range(3):
-        finish(child, child.open_call(2, f"What changed in week {28 + number}?"), "The new invoice layout.", seconds=1.2)
+        finish(
+            child, child.open_call(2, f"What changed in week {28 + number}?"), "The new invoice layout.", seconds=1.2
+        )
     if not over:
         child.open_call(2, "What changed in week 31?")
         return
