@@ -128,6 +128,7 @@ class Gauge {
   private readonly bar = h("i", { role: "meter", "aria-valuemin": 0, "aria-valuemax": 100 });
 
   constructor(private readonly name: string) {
+    set(this.bar, "aria-label", name);
     this.element = h("span", { class: `m m-${name.toLowerCase().replace(" ", "-")}` }, this.used, this.rest, this.bar);
   }
 
@@ -141,7 +142,6 @@ class Gauge {
     const percent = Math.round(100 * Math.min(Math.max(reading.share, 0), 1));
     this.bar.style.setProperty("--v", `${percent}%`);
     this.bar.classList.toggle("near", this.name !== "In flight" && reading.share >= NEAR);
-    set(this.bar, "aria-label", this.name);
     set(this.bar, "aria-valuenow", percent);
     set(this.bar, "aria-valuetext", `${reading.used}${reading.rest}`);
   }

@@ -3,7 +3,7 @@
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
 import { HighlightStyle, LRLanguage, LanguageSupport, bracketMatching, delimitedIndent, indentNodeProp, indentOnInput, indentUnit, syntaxHighlighting } from "@codemirror/language";
 import { EditorState } from "@codemirror/state";
-import { EditorView, drawSelection, highlightActiveLine, keymap, lineNumbers } from "@codemirror/view";
+import { EditorView, drawSelection, highlightActiveLine, highlightSpecialChars, keymap, lineNumbers } from "@codemirror/view";
 import { classHighlighter } from "@lezer/highlight";
 import { parser } from "@lezer/python";
 
@@ -40,6 +40,8 @@ export function editor(code: string, on: { changed: () => void; run: () => void;
       doc: code,
       extensions: [
         lineNumbers(),
+        // Characters that hide or turn others round must be seen before code is approved.
+        highlightSpecialChars({ addSpecialChars: /[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200c\u200d\u202a-\u202c\u2060-\u206f\u3164\ufe00-\ufe0f\uffa0]/g }),
         history(),
         drawSelection(),
         indentUnit.of("    "),

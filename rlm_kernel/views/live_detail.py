@@ -194,7 +194,7 @@ def _table(rich: Rich) -> Block | None:
     html = rich.data.get("text/html")
     if not isinstance(html, str) or not html.strip() or len(html) > _HTML:
         return None
-    return {"kind": "html", "label": "Output", "html": html, "plain": visible(_plain(rich)[:PIECE])}
+    return {"kind": "html", "label": "Output", "html": visible(html), "plain": visible(_plain(rich)[:PIECE])}
 
 
 def _plain(rich: Rich) -> str:

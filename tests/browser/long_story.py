@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "views"))
-from trajectories import Recorder
+from trajectories import HOSTILE, Recorder
 
 from rlm_kernel.trajectory.events import CallFinished, Paused
 from rlm_kernel.trajectory.records import Binding, Change, Failure, Reply, Rich
@@ -176,3 +176,57 @@ def _why(recorder: Recorder, run: Any, *, over: bool) -> None:
     child.step(2, 'FINAL("a new invoice layout in week 28")', final=True)
     child.end("done", "a new invoice layout in week 28")
     run.output(4, "a new invoice layout in week 28\n")
+
+
+def many(items: int, prompt: str = "item {}: what is it about?") -> list[Any]:
+    """A batch of so many sub-calls, some of which failed."""
+    recorder = Recorder()
+    run = recorder.run("What are they about?", limits=LIMITS)
+    code = "answers = llm_query_batched(prompts)"
+    run.ask(1, f"```python\n{code}\n```")
+    run.code(1, code)
+    for number in range(items):
+        call = run.open_call(1, prompt.replace("{}", str(number)), batch=1)
+        recorder.now -= 0.098
+        finish(run, call, "a theme", seconds=0.001, error="ModelTimeout: no answer" if number % 997 == 5 else None)
+        recorder.now -= 0.099
+    return until_now(recorder)
+
+
+def hostile() -> list[Any]:
+    """Texts that try to get out of their place, in every place that a view shows."""
+    recorder = Recorder()
+    text = "\n".join((*HOSTILE, "<script>window.fired=2</script>", "w" * 20_000))
+    run = recorder.run(
+        text,
+        model=text,
+        sub_model=text,
+        contexts=(Binding(name=text, type=text, text=text, summary=text),),
+        limits=LIMITS,
+    )
+    run.ask(1, text)
+    run.code(1, text)
+    for batch in (None, 1, 1):
+        run.sub_call(1, text, text, batch=batch)
+        run.sub_call(1, text, error=text, batch=batch)
+    table = f"<table onclick='window.fired=3'><tr><td>{text}</td></tr></table><img src=x onerror='window.fired=4'><a href='javascript:1'>a</a>"
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" onload="window.fired=5"><script>parent.fired=6</script></svg>'
+    rich = [{"text/html": table, "text/plain": text}, {"image/svg+xml": svg}, {"image/png": text}, {text: text}]
+    failure = Failure(kind=text, message=text, traceback=text, line=1)
+    changes = (
+        Change(name=text, how="bound", summary=text),
+        Change(name=text, how="rebound", summary=text, kept_apart=True),
+    )
+    run.output(
+        1,
+        text,
+        stderr=text,
+        failure=failure,
+        changes=changes,
+        notices=(text,),
+        rich=tuple(Rich(data=data) for data in rich),
+    )
+    run.note(2, "guard", text)
+    run.ask(2, None)
+    run.add(Paused, step=2, code=text, why=text)
+    return until_now(recorder)
