@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit test-matrix bench bench-engine clean browser images js js-check
+.PHONY: help demo test check lint types unit test-matrix bench bench-engine bench-looking clean browser images js js-check
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -51,6 +51,9 @@ bench: $(VENV)/.bench  ## is the local model right? real questions, one after th
 
 bench-engine: $(VENV)/.bench  ## how fast is the engine? beside the reference implementation, in .reference
 	$(BIN)/python benchmarks/engine.py
+
+bench-looking: $(VENV)/.dev browser  ## what does the live view cost? ten thousand rows in a real JupyterLab
+	$(BIN)/python benchmarks/looking.py
 
 images: $(VENV)/.dev browser  ## the picture of the README, anew: a real JupyterLab on the bundled local model
 	$(BIN)/python docs/images/make.py

@@ -67,8 +67,7 @@ export class Store {
 
   /** Seconds since the run began, by the kernel's clock, carried on by ours while the run goes on. */
   time(): number {
-    const running = this.state === "running" || (this.state === "paused" && this.pending !== null);
-    return running ? this.now + (this.clock() - this.heard) / 1000 : this.now;
+    return this.state === "running" ? this.now + (this.clock() - this.heard) / 1000 : this.now;
   }
 
   /** The end of what there is to show. */

@@ -1,6 +1,6 @@
 /** The front-end half of rlm_kernel/views/widget.py, as anywidget wants it. */
 
-import type { Detail, FromKernel, Snapshot, ToKernel } from "./protocol";
+import type { Delta, Detail, FromKernel, Snapshot, Stream, ToKernel } from "./protocol";
 import { Store } from "./store";
 import { View } from "./view";
 
@@ -11,8 +11,10 @@ interface Model {
   send(content: object): void;
 }
 
-/** How long to wait for a first message before asking for everything, and between two requests. */
+/** Milliseconds to wait for a first message before asking for everything, and between two requests. */
 const PATIENCE = 1500;
+/** A snapshot comes as state and may be overtaken by the messages after it: how long those wait for it. */
+const GRACE = 400;
 const feeds = new WeakMap<Model, Feed>();
 
 /** One run on the page, however many views it has. */
@@ -21,6 +23,8 @@ class Feed {
   readonly views = new Set<View>();
   private asked = -Infinity;
   private heard = false;
+  /** Messages that came before those that they follow. */
+  private early: (Delta | Stream)[] = [];
   private sent = 0;
   private readonly name = crypto.randomUUID?.() ?? String(Math.random());
 
@@ -48,14 +52,26 @@ class Feed {
         for (const view of this.views) view.take(message as Detail);
         return;
       default:
-        if (this.store.push(message) === "gap") this.sync();
+        if (this.store.push(message) === "gap") this.wait(message);
+        else if (this.early.length) this.catchUp();
         for (const view of this.views) view.kick();
     }
   }
 
   private load(snapshot: Partial<Snapshot> | undefined): void {
     if (!snapshot || !this.store.load(snapshot)) return;
+    this.catchUp();
     for (const view of this.views) view.reloaded();
+  }
+
+  private wait(message: Delta | Stream): void {
+    if (!this.early.length) setTimeout(() => this.early.length && this.sync(), GRACE);
+    this.early.push(message);
+  }
+
+  private catchUp(): void {
+    const waiting = this.early.sort((one, other) => one.seq - other.seq);
+    this.early = waiting.filter((message) => this.store.push(message) === "gap");
   }
 
   private sync(): void {

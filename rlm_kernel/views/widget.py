@@ -101,9 +101,8 @@ class Widget:
         """Show it under the running cell; the handle can replace it by the static bundle at the end."""
         from IPython.display import display
 
+        self._keep()
         self.attach()
-        with self._sending:
-            self._model.snapshot = self.live.snapshot(time.time())
         bundle = self._model._repr_mimebundle_()
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         return display(data, raw=True, display_id=True)  # type: ignore[no-untyped-call, no-any-return]  # IPython's
@@ -119,18 +118,28 @@ class Widget:
         self._flusher.start()
 
     def rest(self) -> None:
-        """Stop the thread; the widget stays on the page, and its last state with the kernel for views to come."""
+        """Stop the thread; the widget stays on the page, and its state with the kernel for views to come."""
+        self._halt()
+        self._keep()
+
+    def close(self) -> None:
+        """Send the end, and take the widget from the page."""
+        self._halt()
+        self._model.close()
+
+    def _halt(self) -> None:
         self._closed.set()
         if self._flusher is not None and self._flusher is not threading.current_thread():
             self._flusher.join(1)
         self.flush()
-        with self._sending:
-            self._model.snapshot = self.live.snapshot(time.time())
 
-    def close(self) -> None:
-        """Send the end, and take the widget from the page."""
-        self.rest()
-        self._model.close()
+    def _keep(self) -> None:
+        """Write the state from which a new view begins; what it holds need not go as messages too."""
+        with self._sending:
+            now = time.time()
+            while self.live.flush(now) is not None:
+                pass
+            self._model.snapshot = self.live.snapshot(now)
 
     def _send_snapshot(self, known: object) -> None:
         """Answer a view that may have missed something, unless it has all: then a long message is saved."""

@@ -284,7 +284,7 @@ def test_the_last_view_is_right_when_messages_were_missed(front, server, widget)
     front.run(1)
     view.get_by_role("treeitem", name="step 6").wait_for()
     assert "✓ done" in view.locator(".chip").inner_text()
-    assert view.get_by_role("treeitem", name="batch:").inner_text().split("·")[1].strip() == "240 items"
+    assert "240 items" in view.get_by_role("treeitem", name="batch:").inner_text()
 
 
 @pytest.fixture(scope="module")
