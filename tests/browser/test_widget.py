@@ -4,6 +4,7 @@ import time
 
 import pytest
 from lab import Front, jupyterlab, notebook
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -116,11 +117,11 @@ def test_a_filter_and_a_search_leave_what_matches_and_all_above_it(front, server
     names = view.locator(".n:visible .name")
     view.get_by_role("button", name="Failed 3").click()
     view.get_by_role("treeitem", name="step 1:").wait_for(state="hidden")
-    assert names.count() == 6
+    expect(names).to_have_count(6)
     view.get_by_role("button", name="All 254").click()
     view.get_by_role("searchbox").fill("week 29")
     view.get_by_role("treeitem", name="step 1:").first.wait_for(state="hidden")
-    assert names.all_inner_texts()[-1] == "What changed in week 29?"
+    expect(names.last).to_have_text("What changed in week 29?")
     view.get_by_role("searchbox").fill("nobody said this")
     view.get_by_text("No row matches.").wait_for()
 
@@ -130,18 +131,19 @@ def test_the_tree_goes_by_keys_alone_and_the_notebook_keeps_its_cells(front, ser
     view = opened(front, server, "keys", widget + TELL.format(mode="waiting"), "1")
     cells = front.page.locator(".jp-Notebook-cell").count()
     tree = view.get_by_role("tree")
+    view.get_by_role("treeitem", name="step 5").wait_for()
     tree.focus()
     press = front.page.keyboard.press
     press("Home")
     chosen = tree.locator('[aria-selected="true"]')
-    assert "gpt-5" in chosen.inner_text()
+    expect(chosen).to_contain_text("gpt-5")
     for key in ("ArrowDown", "ArrowDown", "ArrowDown"):
         press(key)
-    assert "llm_map" in chosen.inner_text()
+    expect(chosen).to_contain_text("llm_map")
     press("ArrowRight")
     view.get_by_role("treeitem", name="complaint 0:").wait_for()
     press("ArrowRight")
-    assert "complaint 0" in chosen.inner_text()
+    expect(chosen).to_contain_text("complaint 0")
     assert tree.get_attribute("aria-activedescendant") == chosen.get_attribute("id")
     press("End")
     press("ArrowLeft")
@@ -283,8 +285,8 @@ def test_the_last_view_is_right_when_messages_were_missed(front, server, widget)
     view = opened(front, server, "gap", widget, lose)
     front.run(1)
     view.get_by_role("treeitem", name="step 6").wait_for()
-    assert "✓ done" in view.locator(".chip").inner_text()
-    assert "240 items" in view.get_by_role("treeitem", name="batch:").inner_text()
+    expect(view.locator(".chip")).to_contain_text("✓ done")
+    expect(view.get_by_role("treeitem", name="batch:")).to_contain_text("240 items")
 
 
 def test_notebook_7_shows_it_too(front, server, widget):
