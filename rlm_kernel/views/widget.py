@@ -8,6 +8,7 @@ import functools
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,8 @@ class Widget:
         self._sending = threading.RLock()
         self._sent_at = 0.0
         self._closed = threading.Event()
+        self._asked: deque[Message] = deque()
+        self._wake = threading.Event()
         self._flusher: threading.Thread | None = None
 
     @property
@@ -87,13 +90,15 @@ class Widget:
                 return
             self._taken.add(name)
         match content.get("type"):
-            case "sync":
-                self._send_snapshot(content.get("seq"))
-            case "detail":
-                self._model.send(self._detail(content))
             case "control":
                 for callback in self._controls:
                     callback(content)
+            case "sync" | "detail":
+                self._asked.append(content)
+                if self._flusher is not None and self._flusher.is_alive():
+                    self._wake.set()  # whoever brought this may be a thread of the kernel, which must not wait
+                else:
+                    self._answer()
             case _:
                 logger.debug("a message that the live view does not know: %r", content)
 
@@ -110,6 +115,7 @@ class Widget:
     def attach(self) -> None:
         """Send from now on as part of the running cell. Call it in each cell that drives the run."""
         self._closed.set()
+        self._wake.set()
         self._closed = closed = threading.Event()
         # Messages from a thread belong to the cell that is current in its context, else to whichever came last.
         context = contextvars.copy_context()
@@ -129,8 +135,10 @@ class Widget:
 
     def _halt(self) -> None:
         self._closed.set()
+        self._wake.set()
         if self._flusher is not None and self._flusher is not threading.current_thread():
             self._flusher.join(1)
+        self._answer()
         self.flush()
 
     def _keep(self) -> None:
@@ -140,6 +148,16 @@ class Widget:
             while self.live.flush(now) is not None:
                 pass
             self._model.snapshot = self.live.snapshot(now)
+
+    def _answer(self) -> None:
+        """Send what the page has asked for."""
+        while self._asked:
+            with contextlib.suppress(IndexError):  # another thread took it
+                content = self._asked.popleft()
+                if content["type"] == "detail":
+                    self._model.send(self._detail(content))
+                else:
+                    self._send_snapshot(content.get("seq"))
 
     def _send_snapshot(self, known: object) -> None:
         """Answer a view that may have missed something, unless it has all: then a long message is saved."""
@@ -155,8 +173,11 @@ class Widget:
         )
 
     def _flush_until(self, closed: threading.Event) -> None:
-        while not closed.wait(EVERY):
+        while not closed.is_set():
+            self._wake.wait(EVERY)
+            self._wake.clear()
             with contextlib.suppress(Exception):  # a kernel that goes down; the next round tries again
+                self._answer()
                 self.tick()
 
 

@@ -77,6 +77,39 @@ time.sleep(2)
     assert view.get_by_role("treeitem", name="batch: llm_map").get_attribute("data-state") == "done"
 
 
+REAL = """
+import rlm_kernel
+from rlm_kernel.plane import Plane
+flights = [("A", 1), ("A", 2), ("B", 30), ("C", 4)]
+plane = Plane(get_ipython(), lambda data, buffers: widget.receive(data["content"]))
+plane.watch(widget.comm_id)
+with plane.listening():
+    run = rlm_kernel.run("Which carrier is the worst?", {"flights": flights}, sinks=[widget.sink], memo=False)
+widget.rest()
+"""
+
+
+def test_a_real_run_is_looked_into_while_it_goes_on(front, server, model, widget):
+    """A page of a row is opened, and a button heard, while the cell that runs keeps the main thread."""
+    code = lambda *lines: "```python\n" + "\n".join(lines) + "\n```"
+    model(
+        [code("# look at the delays", "print(max(flights))"), code("# ask", "FINAL(llm_query('Which?'))"), "B"],
+        latency=2.0,
+    )
+    view = opened(front, server, "real", widget, REAL, "print([each['action'] for each in said], run.answer)")
+    front.start(1)
+    view.get_by_role("treeitem", name="step 1: look at the delays").click()
+    view.get_by_role("tabpanel").locator("pre.plain", has_text="('C', 4)").wait_for()
+    view.get_by_role("button", name="Pause", exact=True).click()
+    assert not front.page.evaluate("window.ran[1]")
+    front.wait(1)
+    front.run(2)
+    assert front.outputs(2).inner_text().strip() == "['pause'] B"
+    expect(view.locator(".chip")).to_contain_text("✓ done · 2 steps")
+    view.get_by_role("treeitem", name="sub-call: Which?").click()
+    view.get_by_role("tabpanel").locator("pre", has_text="B").wait_for()
+
+
 def test_rows_say_where_they_stand_and_every_control_has_a_name(front, server, widget):
     """Levels, places and states for those who hear the page."""
     view = opened(front, server, "roles", widget + TELL.format(mode="done"))
