@@ -24,6 +24,8 @@ logger = logging.getLogger("rlm_kernel")
 EVERY = 0.1
 """Seconds between two messages: a person sees no more than ten changes a second."""
 
+_NO_WIDGETS = "The run goes on; its live view needs a front end that shows widgets."
+
 Control = Callable[[Message], None]
 
 
@@ -110,6 +112,7 @@ class Widget:
         self.attach()
         bundle = self._model._repr_mimebundle_()
         data = bundle[0] if isinstance(bundle, tuple) else bundle
+        data = {**data, "text/plain": _NO_WIDGETS}
         return display(data, raw=True, display_id=True)  # type: ignore[no-untyped-call, no-any-return]  # IPython's
 
     def attach(self) -> None:

@@ -322,6 +322,27 @@ def test_the_last_view_is_right_when_messages_were_missed(front, server, widget)
     expect(view.get_by_role("treeitem", name="batch:")).to_contain_text("240 items")
 
 
+def test_after_a_reload_of_the_page_another_cell_shows_it_again(front, server, widget):
+    """And it goes on from there: what was sent while the page was away is asked for."""
+    more = "for event in until_now(story('done'))[-12:]:\n    widget.sink(event)\nwidget.flush()"
+    cell = "events = until_now(story('done'))\nfor event in events[:-12]:\n    widget.sink(event)\nwidget.flush()"
+    opened(
+        front,
+        server,
+        "reload",
+        widget + cell,
+        "handle = widget.display()",
+        more.replace("until_now(story('done'))", "events"),
+    )
+    front.save()
+    front.lab().open("reload.ipynb")
+    front.run(1, 2)
+    view = front.outputs(1).locator(".rlm-live")
+    expect(view.locator(".chip")).to_contain_text("✓ done · 6 steps")
+    view.get_by_role("treeitem", name="step 3").click()
+    view.get_by_role("tabpanel").locator("table").wait_for()
+
+
 def test_notebook_7_shows_it_too(front, server, widget):
     view = front.page.locator(".rlm-live")
     front.classic(server.put("seven.ipynb", notebook(widget + TELL.format(mode="done"))))
