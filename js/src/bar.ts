@@ -56,7 +56,7 @@ export class Bar {
   paint(): void {
     const { state, pending, head } = this.store;
     if (this.sent && (this.sent.state !== state || this.sent.waiting !== (pending !== null))) this.sent = null;
-    const step = this.store.meters.steps?.[0];
+    const step = this.store.roots[0]?.kids.reduce((most, node) => Math.max(most, node.no ?? 0), 0);
     const wait = this.sent ? SENT[this.sent.action] : undefined;
     const where = OVER.has(state) ? count(step ?? 0, "step") : `step ${pending?.step ?? step}`;
     const words = `${MARKS[state]} ${wait ?? stateWord(state)}${step && !wait ? ` · ${where}` : ""}`;

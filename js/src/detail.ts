@@ -115,7 +115,7 @@ export class DetailView {
     const open = this.opened();
     const page: Page = { id: this.node!.id, fetch: this.fetch, go: this.go };
     this.body.replaceChildren(...blocks.map((block) => draw(block, page)));
-    if (!blocks.length) this.body.append(h("p", { class: "dim part" }, this.node?.kind === "step" && this.part === "" ? "No code yet." : "Nothing yet."));
+    if (!blocks.length && this.live.hidden) this.body.append(h("p", { class: "dim part" }, this.node?.kind === "step" && this.part === "" ? "No code yet." : "Nothing yet."));
     if (first) this.panel.scrollTop = 0;
     else {
       this.body.querySelectorAll("details").forEach((each, index) => {

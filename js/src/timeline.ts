@@ -5,7 +5,7 @@ import { lanes, ticks, type Bar, type Lane } from "./lanes";
 import type { Node, Store } from "./store";
 import { count, duration } from "./words";
 
-const LEFT = 112;
+const LEFT = 126;
 const RIGHT = 14;
 const GAP = 5;
 const AXIS = 14;

@@ -121,7 +121,7 @@ export class TreeView {
     write(cells.mark, MARKS[node.state] ?? "○");
     set(cells.mark, "title", stateWord(node.state));
     write(cells.title, node.no ? `${node.no}  ${node.title}` : node.title);
-    this.remarks(cells, node);
+    this.remarks(cells, node, item.open);
     write(cells.time, duration(seconds));
     const tokens = (node.in ?? 0) + (node.out ?? 0);
     write(cells.tokens, tokens ? short(tokens) : "");
@@ -130,8 +130,8 @@ export class TreeView {
     cells.bar.style.setProperty("--w", `${Math.max((100 * seconds) / span, 0)}%`);
   }
 
-  private remarks(cells: Cells, node: Node): void {
-    const parts = remarks(node);
+  private remarks(cells: Cells, node: Node, open: boolean): void {
+    const parts = remarks(node, open);
     const writing = this.store.writing;
     const live = node.kind === "step" && node.level === 2 && node.state === "running" && writing.text && node.no === writing.step;
     const sub = live ? `“${tail(writing.text)}”` : (node.sub ?? "");

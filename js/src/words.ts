@@ -47,18 +47,19 @@ export function money(dollars: number | null | undefined): string {
   return `$${dollars.toFixed(dollars >= 0.0095 ? 3 : 4).replace(/^0/, "")}`;
 }
 
-/** What a row says after its title: counts, and what is unusual. */
-export function remarks(node: Node): { text: string; tone: "" | "memo" | "bad" | "warn" }[] {
+/** What a row says after its title: what is unusual, and counts, unless the rows under it say them. */
+export function remarks(node: Node, open = false): { text: string; tone: "" | "memo" | "bad" | "warn" }[] {
   const parts: { text: string; tone: "" | "memo" | "bad" | "warn" }[] = [];
   if (node.kind === "batch") {
     const total = node.n ?? 0;
     const over = (node.done ?? 0) + (node.failed ?? 0);
     parts.push({ text: over < total ? `${number(over)} of ${number(total)}` : count(total, "item"), tone: "" });
-  } else if (node.kind !== "call" && node.n) {
+  } else if (node.kind !== "call" && node.n && !open) {
     parts.push({ text: count(node.n, "sub-call"), tone: "" });
   }
-  if (node.memo) parts.push({ text: node.kind === "call" ? "from memo" : `${number(node.memo)} from memo`, tone: "memo" });
   if (node.failed) parts.push({ text: `${number(node.failed)} failed`, tone: "bad" });
+  if (node.kind === "call" && node.memo) parts.push({ text: "from memo", tone: "memo" });
+  else if (node.memo && (node.kind === "batch" || !open)) parts.push({ text: `${number(node.memo)} from memo`, tone: "memo" });
   if (node.retries) parts.push({ text: node.retries === 1 ? "1 retry" : `${number(node.retries)} retries`, tone: "warn" });
   if (node.notes) parts.push({ text: count(node.notes, "note"), tone: "warn" });
   if (node.final && !node.title.startsWith("FINAL")) parts.push({ text: "FINAL", tone: "" });

@@ -71,7 +71,7 @@ class LiveView:
         self._meters = Meters()
         self._writing = Writing()
         self._seq = 0
-        self._sent: Message = {}
+        self._sent: Message = {**self._slow(), "state": self._state}  # a new view takes this for granted
 
     def __call__(self, event: AnyEvent) -> None:
         """Take one event."""

@@ -289,7 +289,7 @@ def _batch(row: Row) -> Iterator[Block]:
     yield {"kind": "facts", "items": [["Items", ", ".join(words)], *_times(calls)]}
     reasons = Counter(one_line(call.error, _PREVIEW) for call in calls if call.error)
     if reasons:
-        items = [[f"{number:,} x", "", text] for text, number in reasons.most_common(_REASONS)]
+        items = [[count(number, "time"), "", f": {text}"] for text, number in reasons.most_common(_REASONS)]
         yield {"kind": "names", "label": "Why items failed", "items": items}
     slowest = sorted((call for call in calls if call.finished), key=lambda call: -_seconds(call))[:_SLOWEST]
     if len(slowest) > 1:

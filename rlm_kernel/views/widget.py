@@ -8,6 +8,7 @@ import functools
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ logger = logging.getLogger("rlm_kernel")
 
 EVERY = 0.1
 """Seconds between two messages: a person sees no more than ten changes a second."""
+
+_NO_WIDGETS = "The run goes on; its live view needs a front end that shows widgets."
 
 Control = Callable[[Message], None]
 
@@ -42,6 +45,8 @@ class Widget:
         self._sending = threading.RLock()
         self._sent_at = 0.0
         self._closed = threading.Event()
+        self._asked: deque[Message] = deque()
+        self._wake = threading.Event()
         self._flusher: threading.Thread | None = None
 
     @property
@@ -87,13 +92,15 @@ class Widget:
                 return
             self._taken.add(name)
         match content.get("type"):
-            case "sync":
-                self._send_snapshot(content.get("seq"))
-            case "detail":
-                self._model.send(self._detail(content))
             case "control":
                 for callback in self._controls:
                     callback(content)
+            case "sync" | "detail":
+                self._asked.append(content)
+                if self._flusher is not None and self._flusher.is_alive():
+                    self._wake.set()  # whoever brought this may be a thread of the kernel, which must not wait
+                else:
+                    self._answer()
             case _:
                 logger.debug("a message that the live view does not know: %r", content)
 
@@ -101,18 +108,17 @@ class Widget:
         """Show it under the running cell; the handle can replace it by the static bundle at the end."""
         from IPython.display import display
 
-        return display(self.bundle(), raw=True, display_id=True)  # type: ignore[no-untyped-call, no-any-return]  # IPython's
-
-    def bundle(self) -> Message:
-        """What shows it, for whoever puts it onto the page; from now on it sends as part of the running cell."""
         self._keep()
         self.attach()
         bundle = self._model._repr_mimebundle_()
-        return dict(bundle[0] if isinstance(bundle, tuple) else bundle)
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        data = {**data, "text/plain": _NO_WIDGETS}
+        return display(data, raw=True, display_id=True)  # type: ignore[no-untyped-call, no-any-return]  # IPython's
 
     def attach(self) -> None:
         """Send from now on as part of the running cell. Call it in each cell that drives the run."""
         self._closed.set()
+        self._wake.set()
         self._closed = closed = threading.Event()
         # Messages from a thread belong to the cell that is current in its context, else to whichever came last.
         context = contextvars.copy_context()
@@ -132,8 +138,10 @@ class Widget:
 
     def _halt(self) -> None:
         self._closed.set()
+        self._wake.set()
         if self._flusher is not None and self._flusher is not threading.current_thread():
             self._flusher.join(1)
+        self._answer()
         self.flush()
 
     def _keep(self) -> None:
@@ -143,6 +151,16 @@ class Widget:
             while self.live.flush(now) is not None:
                 pass
             self._model.snapshot = self.live.snapshot(now)
+
+    def _answer(self) -> None:
+        """Send what the page has asked for."""
+        while self._asked:
+            with contextlib.suppress(IndexError):  # another thread took it
+                content = self._asked.popleft()
+                if content["type"] == "detail":
+                    self._model.send(self._detail(content))
+                else:
+                    self._send_snapshot(content.get("seq"))
 
     def _send_snapshot(self, known: object) -> None:
         """Answer a view that may have missed something, unless it has all: then a long message is saved."""
@@ -158,8 +176,11 @@ class Widget:
         )
 
     def _flush_until(self, closed: threading.Event) -> None:
-        while not closed.wait(EVERY):
+        while not closed.is_set():
+            self._wake.wait(EVERY)
+            self._wake.clear()
             with contextlib.suppress(Exception):  # a kernel that goes down; the next round tries again
+                self._answer()
                 self.tick()
 
 

@@ -4,6 +4,7 @@ import time
 
 import pytest
 from lab import Front, jupyterlab, notebook
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -76,6 +77,39 @@ time.sleep(2)
     assert view.get_by_role("treeitem", name="batch: llm_map").get_attribute("data-state") == "done"
 
 
+REAL = """
+import rlm_kernel
+from rlm_kernel.plane import Plane
+flights = [("A", 1), ("A", 2), ("B", 30), ("C", 4)]
+plane = Plane(get_ipython(), lambda data, buffers: widget.receive(data["content"]))
+plane.watch(widget.comm_id)
+with plane.listening():
+    run = rlm_kernel.run("Which carrier is the worst?", {"flights": flights}, sinks=[widget.sink], memo=False)
+widget.rest()
+"""
+
+
+def test_a_real_run_is_looked_into_while_it_goes_on(front, server, model, widget):
+    """A page of a row is opened, and a button heard, while the cell that runs keeps the main thread."""
+    code = lambda *lines: "```python\n" + "\n".join(lines) + "\n```"
+    model(
+        [code("# look at the delays", "print(max(flights))"), code("# ask", "FINAL(llm_query('Which?'))"), "B"],
+        latency=2.0,
+    )
+    view = opened(front, server, "real", widget, REAL, "print([each['action'] for each in said], run.answer)")
+    front.start(1)
+    view.get_by_role("treeitem", name="step 1: look at the delays").click()
+    view.get_by_role("tabpanel").locator("pre.plain", has_text="('C', 4)").wait_for()
+    view.get_by_role("button", name="Pause", exact=True).click()
+    assert not front.page.evaluate("window.ran[1]")
+    front.wait(1)
+    front.run(2)
+    assert front.outputs(2).inner_text().strip() == "['pause'] B"
+    expect(view.locator(".chip")).to_contain_text("✓ done · 2 steps")
+    view.get_by_role("treeitem", name="sub-call: Which?").click()
+    view.get_by_role("tabpanel").locator("pre", has_text="B").wait_for()
+
+
 def test_rows_say_where_they_stand_and_every_control_has_a_name(front, server, widget):
     """Levels, places and states for those who hear the page."""
     view = opened(front, server, "roles", widget + TELL.format(mode="done"))
@@ -116,11 +150,11 @@ def test_a_filter_and_a_search_leave_what_matches_and_all_above_it(front, server
     names = view.locator(".n:visible .name")
     view.get_by_role("button", name="Failed 3").click()
     view.get_by_role("treeitem", name="step 1:").wait_for(state="hidden")
-    assert names.count() == 6
+    expect(names).to_have_count(6)
     view.get_by_role("button", name="All 254").click()
     view.get_by_role("searchbox").fill("week 29")
     view.get_by_role("treeitem", name="step 1:").first.wait_for(state="hidden")
-    assert names.all_inner_texts()[-1] == "What changed in week 29?"
+    expect(names.last).to_have_text("What changed in week 29?")
     view.get_by_role("searchbox").fill("nobody said this")
     view.get_by_text("No row matches.").wait_for()
 
@@ -130,18 +164,19 @@ def test_the_tree_goes_by_keys_alone_and_the_notebook_keeps_its_cells(front, ser
     view = opened(front, server, "keys", widget + TELL.format(mode="waiting"), "1")
     cells = front.page.locator(".jp-Notebook-cell").count()
     tree = view.get_by_role("tree")
+    view.get_by_role("treeitem", name="step 5").wait_for()
     tree.focus()
     press = front.page.keyboard.press
     press("Home")
     chosen = tree.locator('[aria-selected="true"]')
-    assert "gpt-5" in chosen.inner_text()
+    expect(chosen).to_contain_text("gpt-5")
     for key in ("ArrowDown", "ArrowDown", "ArrowDown"):
         press(key)
-    assert "llm_map" in chosen.inner_text()
+    expect(chosen).to_contain_text("llm_map")
     press("ArrowRight")
     view.get_by_role("treeitem", name="complaint 0:").wait_for()
     press("ArrowRight")
-    assert "complaint 0" in chosen.inner_text()
+    expect(chosen).to_contain_text("complaint 0")
     assert tree.get_attribute("aria-activedescendant") == chosen.get_attribute("id")
     press("End")
     press("ArrowLeft")
@@ -224,8 +259,8 @@ def test_hostile_text_of_a_model_stays_text(front, server, widget):
         for tab in view.get_by_role("tab").all():
             tab.click()
             front.page.wait_for_timeout(120)
-            for closed in view.locator("details:not([open]) > summary:visible").all():
-                closed.click()
+            view.evaluate("view => view.querySelectorAll('details').forEach(each => { each.open = true; })")
+            front.page.wait_for_timeout(120)
             assert view.evaluate(_ACTS) == []
     front.page.wait_for_timeout(300)
     assert front.page.evaluate("window.fired") is None
@@ -283,8 +318,37 @@ def test_the_last_view_is_right_when_messages_were_missed(front, server, widget)
     view = opened(front, server, "gap", widget, lose)
     front.run(1)
     view.get_by_role("treeitem", name="step 6").wait_for()
-    assert "✓ done" in view.locator(".chip").inner_text()
-    assert "240 items" in view.get_by_role("treeitem", name="batch:").inner_text()
+    expect(view.locator(".chip")).to_contain_text("✓ done")
+    expect(view.get_by_role("treeitem", name="batch:")).to_contain_text("240 items")
+
+
+def test_after_a_reload_of_the_page_another_cell_shows_it_again(front, server, widget):
+    """And it goes on from there: what was sent while the page was away is asked for."""
+    more = "for event in until_now(story('done'))[-12:]:\n    widget.sink(event)\nwidget.flush()"
+    cell = "events = until_now(story('done'))\nfor event in events[:-12]:\n    widget.sink(event)\nwidget.flush()"
+    opened(
+        front,
+        server,
+        "reload",
+        widget + cell,
+        "handle = widget.display()",
+        more.replace("until_now(story('done'))", "events"),
+    )
+    front.save()
+    front.lab().open("reload.ipynb")
+    front.run(1, 2)
+    view = front.outputs(1).locator(".rlm-live")
+    expect(view.locator(".chip")).to_contain_text("✓ done · 6 steps")
+    view.get_by_role("treeitem", name="step 3").click()
+    view.get_by_role("tabpanel").locator("table").wait_for()
+
+
+def test_notebook_7_shows_it_too(front, server, widget):
+    view = front.page.locator(".rlm-live")
+    front.classic(server.put("seven.ipynb", notebook(widget + TELL.format(mode="done"))))
+    front.run(0)
+    view.get_by_role("treeitem", name="step 3").click()
+    view.get_by_role("tabpanel").locator("table").wait_for()
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,8 @@ class Reader:
     """A view on the other side: what js/src/store.ts does, in a few lines."""
 
     def __init__(self):
-        self.rows, self.rest, self.text, self.seq = {}, {}, "", 0
+        self.rows, self.text, self.seq = {}, "", 0
+        self.rest = {"meters": {}, "pending": None, "head": {}, "state": "running"}
 
     def take(self, message):
         message = json.loads(json.dumps(message))
