@@ -170,6 +170,7 @@ class Tree:
                 self.runs[event.run].own += call.usage
             case StepStarted():
                 self.runs[event.run].step(event.step).started = event
+                self.runs[event.run].finished = None  # the same: its code waited to be run
             case StepFinished():
                 self.runs[event.run].step(event.step).finished = event
             case Noted():

@@ -108,12 +108,14 @@ class Widget:
         """Show it under the running cell; the handle can replace it by the static bundle at the end."""
         from IPython.display import display
 
+        return display(self.bundle(), raw=True, display_id=True)  # type: ignore[no-untyped-call, no-any-return]  # IPython's
+
+    def bundle(self) -> Message:
+        """What shows it, for whoever puts it onto the page; from now on it sends as part of the running cell."""
         self._keep()
         self.attach()
         bundle = self._model._repr_mimebundle_()
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
-        data = {**data, "text/plain": _NO_WIDGETS}
-        return display(data, raw=True, display_id=True)  # type: ignore[no-untyped-call, no-any-return]  # IPython's
+        return {**(bundle[0] if isinstance(bundle, tuple) else bundle), "text/plain": _NO_WIDGETS}
 
     def attach(self) -> None:
         """Send from now on as part of the running cell. Call it in each cell that drives the run."""
