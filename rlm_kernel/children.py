@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rlm_kernel.engine.feedback import text_of
+from rlm_kernel.engine.plain import plain
 from rlm_kernel.engine.ports import Model
 from rlm_kernel.engine.subcalls import Subcalls
 from rlm_kernel.errors import RLMError, RunEnded, SubcallError
@@ -187,13 +188,14 @@ def _share(part: object, whole: object) -> float:
 
 
 def as_text(value: Any) -> str:
-    """A context as text for a prompt: a str itself, a table as CSV, plain data as JSON, else its repr."""
+    """A context as text for a prompt, whole: a str itself, a table as CSV, data as JSON; what is neither as its repr."""
     if isinstance(value, str):
         return value
     to_csv = getattr(value, "to_csv", None) or getattr(value, "write_csv", None)
     try:
         if callable(to_csv):
             return str(to_csv())
-        return json.dumps(value, ensure_ascii=False)
-    except Exception:  # no plain data, or a class whose methods want something else
+        data = plain(value)  # the repr of an array or a column leaves out its middle
+    except Exception:  # a class whose methods want something else
         return text_of(value, _MOST_TEXT)
+    return text_of(value, _MOST_TEXT) if isinstance(data, str) else json.dumps(data, ensure_ascii=False)

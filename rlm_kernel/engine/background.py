@@ -123,6 +123,8 @@ class Scope:
 
         def worker() -> None:
             for index, work in left:
+                if self.stopped:  # the run may go on meanwhile, in another scope: nobody waits for this any more
+                    return
                 results[index] = work()
                 if len(results) == len(works):
                     done.set()

@@ -105,7 +105,7 @@ class Calls:
             gate.answered()
         finally:
             gate.leave()
-        if ask.key is not None and reply.finish == "stop":
+        if ask.key is not None and reply.finish == "stop" and reply.text.strip():
             self._keep(ask.key, reply)
         return reply
 

@@ -107,6 +107,11 @@ class Gates:
         self._concurrency = concurrency
         self._gates: dict[tuple[str, str], Gate] = {}
 
+    def change(self, concurrency: int | None) -> None:
+        """Have another number of calls in flight from now on; those that are, are let be."""
+        self._concurrency = concurrency
+        self._gates.clear()
+
     def of(self, model: Model) -> Gate:
         """The gate in front of a model."""
         place = (model.endpoint, model.name) if self._concurrency is None else ("", "")

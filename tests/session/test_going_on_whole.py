@@ -1,0 +1,138 @@
+"""What a run still has when it goes on, and what one odd item costs the others: nothing."""
+
+import threading
+
+import numpy as np
+import polars as pl
+import pytest
+
+import rlm_kernel as rlm
+from rlm_kernel.engine.background import Scope
+from rlm_kernel.errors import RunEnded
+from rlm_kernel.interface import session
+from rlm_kernel.testing import ScriptedModel
+
+
+def block(code):
+    return f"```python\n{code}\n```"
+
+
+def scripted(*codes, answer=lambda prompt: "yes", **options):
+    """The root's replies in order; every sub-call is answered by `answer`."""
+    codes = list(codes)
+
+    def reply(messages):
+        if messages[0].role == "system":
+            return "From the evidence." if "go no further" in messages[-1].content else block(codes.pop(0))
+        return answer(messages)
+
+    return ScriptedModel(reply, **options)
+
+
+def test_a_stopped_run_that_goes_on_has_lost_no_call_of_its_limit():
+    """A call that was reserved when the stop came is given back."""
+    model = scripted("import time\nfor _ in range(50):\n    time.sleep(0.02)", "FINAL(budget()['calls'])")
+
+    def stop_soon(event):
+        if event.tag == "step_started" and event.step == 1:
+            threading.Timer(0.2, session().last.stop).start()
+
+    run = rlm.run("q", model=model, sinks=[stop_soon], limits=rlm.Limits(calls=10))
+    assert run.status == "stopped"
+    run.resume()
+    assert run.answer == 8
+
+
+def test_child_runs_that_waited_when_the_run_was_stopped_never_begin():
+    """Not even if the run goes on before the threads have noticed: it has another scope then."""
+    scope, began = Scope(), []
+    busy, go_on = threading.Event(), threading.Event()
+
+    def work(number):
+        began.append(number)
+        busy.set()
+        go_on.wait(10)
+
+    def wait():
+        with pytest.raises(RunEnded):
+            scope.in_threads([lambda n=n: work(n) for n in range(5)], 1)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    assert busy.wait(10)
+    worker = next(thread for thread in threading.enumerate() if thread.name == "rlm-child-1")
+    scope.stop()
+    waiting.join(10)
+    go_on.set()
+    worker.join(10)
+    assert began == [0]
+
+
+def test_an_empty_reply_is_no_answer_from_the_memo_either(tmp_path, monkeypatch):
+    monkeypatch.setenv("RLM_MEMO_DIR", str(tmp_path))
+    for _ in range(2):
+        model = scripted("FINAL(llm_query_batched(['hello']))", answer=lambda messages: "")
+        model.identity = "here"
+        run = rlm.run("q", model=model)
+        assert "its reply was empty" in str(run.answer[0])
+
+
+def test_a_model_that_raises_while_it_repairs_costs_its_own_item_alone():
+    def answer(messages):
+        if len(messages) > 1:
+            raise ValueError("boom")
+        return "7" if messages[0].content.startswith("good") else "junk"
+
+    model = scripted("FINAL(llm_query_batched(['bad', 'good'], returns=int))", answer=answer)
+    bad, good = rlm.run("q", model=model).answer
+
+    assert good == 7
+    assert "not repaired: boom" in str(bad)
+
+
+@pytest.mark.parametrize("data", [np.arange(5_000), pl.Series(range(5_000)), {"a": np.arange(5_000)}])
+def test_a_context_at_the_depth_limit_is_sent_whole(data):
+    """The repr of an array leaves out its middle."""
+    model = scripted("FINAL(rlm_query('q?', data))")
+    rlm.run("q", {"data": data}, model=model)
+    assert " 2500," in model.requests[1].messages[-1].content
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"steps": 2}, "higher than 2"),
+        ({"steps": 9, "cots": 1}, "no limit 'cots'"),
+        ({"steps": -1}, "steps must be a whole number"),
+    ],
+)
+def test_going_on_with_limits_that_are_of_no_use_is_refused_and_costs_nothing(limits, said):
+    model = scripted("print(1)", "print(2)", "FINAL(1 + 2)")
+    run = rlm.run("q", model=model, limits=rlm.Limits(steps=2))
+    sent = len(model.requests)
+
+    with pytest.raises(rlm.ConfigError, match=said):
+        run.resume(**limits)
+    assert len(model.requests) == sent
+    assert run.resume(steps=3).answer == 3
+
+
+def test_the_limit_on_steps_can_be_raised_while_the_run_is_stopped():
+    model = scripted("import time\nfor _ in range(50):\n    time.sleep(0.02)", "print(2)", "FINAL(1 + 2)")
+
+    def stop_soon(event):
+        if event.tag == "step_started" and event.step == 1:
+            threading.Timer(0.2, session().last.stop).start()
+
+    run = rlm.run("q", model=model, sinks=[stop_soon], limits=rlm.Limits(steps=2))
+    assert run.resume(steps=3).answer == 3
+    assert run.status == "done"
+
+
+def test_the_calls_in_flight_can_be_bounded_when_a_run_goes_on():
+    model = scripted("print(1)", "FINAL(len(llm_query_batched(['x'] * 40)))", latency=0.01)
+    run = rlm.run("q", model=model, limits=rlm.Limits(steps=1))
+    run.resume(steps=3, concurrency=4)
+
+    assert run.answer == 40
+    assert model.peak == 4
