@@ -188,7 +188,7 @@ def _share(part: object, whole: object) -> float:
 
 
 def as_text(value: Any) -> str:
-    """A context as text for a prompt, whole: a str itself, a table as CSV, data as JSON; what is neither as its repr."""
+    """A context as text for a prompt, whole: a str, a table as CSV, data as JSON, what is neither as its repr."""
     if isinstance(value, str):
         return value
     to_csv = getattr(value, "to_csv", None) or getattr(value, "write_csv", None)
