@@ -12,7 +12,7 @@ from rlm_kernel.engine.feedback import text_of
 from rlm_kernel.engine.plain import plain
 from rlm_kernel.engine.ports import Model
 from rlm_kernel.engine.subcalls import Subcalls
-from rlm_kernel.errors import RLMError, RunEnded, SubcallError
+from rlm_kernel.errors import LimitReached, RLMError, RunEnded, SubcallError
 
 if TYPE_CHECKING:
     from rlm_kernel.runs import Run
@@ -150,6 +150,8 @@ class Children:
             return SubcallError(f"the child run could not begin: {exc}")
         except BaseException as exc:  # its thread ends here: whatever it is, the parent is told
             return SubcallError(f"the child run was stopped: {type(exc).__name__}: {exc}")
+        if isinstance(run.error, LimitReached):
+            self._subcalls.warn("limit", f"child runs ended at a limit: {run.error}")
         if run.status == "done" or run.extracted:
             return run.answer
         error = SubcallError(f"the child run {run.id} ended as {run.status}: {run.error}")

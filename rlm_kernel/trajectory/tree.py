@@ -5,7 +5,7 @@ The live view, the static views, `Run` and the tests all read this fold, so they
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from rlm_kernel.trajectory.events import (
@@ -162,7 +162,7 @@ class Tree:
             case CallStarted():
                 call = self.calls[event.call] = Call(event)
                 step = self.runs[event.run].step(event.step)
-                self.runs[event.run].finished = None  # a stopped run goes on
+                self.runs[event.run].finished = None  # a stopped run goes on: with a call, or with code that waited
                 (step.sub_calls if event.purpose == "sub-call" else step.root_calls).append(call)
             case CallFinished():
                 call = self.calls[event.call]
@@ -170,6 +170,7 @@ class Tree:
                 self.runs[event.run].own += call.usage
             case StepStarted():
                 self.runs[event.run].step(event.step).started = event
+                self.runs[event.run].finished = None
             case StepFinished():
                 self.runs[event.run].step(event.step).finished = event
             case Noted():
@@ -187,6 +188,11 @@ class Tree:
 
     def usage_of(self, run: str) -> Usage:
         """Usage of a run and everything under it."""
-        node = self.runs[run]
-        below = (child for step in node.steps for child in step.children)
-        return sum((self.usage_of(child) for child in below), node.own)
+        return sum((self.runs[child].own for child in self.below(run)), self.runs[run].own)
+
+    def below(self, run: str) -> Iterator[str]:
+        """The ids of the runs under a run."""
+        for step in self.runs[run].steps:
+            for child in step.children:
+                yield child
+                yield from self.below(child)

@@ -8,9 +8,11 @@ import pytest
 
 import rlm_kernel as rlm
 from rlm_kernel.engine.background import Scope
+from rlm_kernel.engine.stepper import Stops
 from rlm_kernel.errors import RunEnded
 from rlm_kernel.interface import session
 from rlm_kernel.testing import ScriptedModel
+from rlm_kernel.wiring import Question
 
 
 def block(code):
@@ -136,3 +138,80 @@ def test_the_calls_in_flight_can_be_bounded_when_a_run_goes_on():
 
     assert run.answer == 40
     assert model.peak == 4
+
+
+def test_a_fork_of_the_process_makes_no_calls_and_does_not_hang():
+    code = (
+        "import multiprocessing\nfork = multiprocessing.get_context('fork')\nqueue = fork.Queue()\n"
+        "def ask():\n    try:\n        queue.put(llm_query('hi'))\n    except Exception as exc:\n        queue.put(str(exc))\n"
+        "process = fork.Process(target=ask)\nprocess.start()\ntold = queue.get(timeout=20)\nFINAL(told + '')"
+    )
+    run = rlm.run("q", model=scripted(code))
+    assert "another process than the run's" in run.answer
+
+
+def test_code_in_a_thread_or_a_child_run_called_by_hand_may_not_change_settings_or_ask_anew():
+    """Neither counts as a step that executes; both belong to a run."""
+    evade = (
+        "import rlm_kernel\nsaid = []\nfor act in (lambda: rlm_kernel.interface.session().configure({'calls': 9999}),\n"
+        "            lambda: rlm_kernel.run('again')):\n    try:\n        act()\n    except Exception as exc:\n"
+        "        said.append(type(exc).__name__ + str(exc))\n"
+    )
+    later = (
+        "import threading, time\nsaid = []\ndef go():\n    time.sleep(0.3)\n"
+        + "".join(f"    {line}\n" for line in evade.replace("said = []\n", "").splitlines())
+        + "thread = threading.Thread(target=go)\nthread.start()\nFINAL(lambda: rlm_query('q?', 'x'))"
+    )
+
+    def child(messages):
+        return block(f"{evade}FINAL(said)")
+
+    codes = [later]
+    model = ScriptedModel(lambda messages: block(codes.pop(0)) if codes else child(messages))
+    run = rlm.run("q", model=model)
+    run.namespace["thread"].join(10)
+    session().configure({"depth": 2})
+    try:
+        by_hand = run.answer()
+    finally:
+        session().overrides.clear()
+
+    for said in (run.namespace["said"], by_hand):
+        assert [line.startswith("ConfigError") for line in said] == [True, True]
+        assert "while the model's code runs" in said[0]
+
+
+def test_child_runs_that_ended_at_a_limit_are_worth_a_warning():
+    def answer(messages):
+        asked = next(message.content for message in messages if message.role == "user")
+        code = "FINAL(1)" if "`context`" in asked else "FINAL(len(rlm_query_batched([('q', 'c')] * 9)))"
+        return block(code)
+
+    run = rlm.run("q", model=ScriptedModel(answer), max_depth=2, limits=rlm.Limits(calls=6))
+    assert (run.status, run.answer) == ("done", 9)
+    assert run.warnings == (
+        "child runs ended at a limit: the limit of 6 calls is reached; raise it with --max-calls or Limits(calls=...)",
+    )
+
+
+def test_what_a_child_run_warns_of_is_among_the_warnings_of_the_root():
+    def answer(messages):
+        if messages[0].role != "system":
+            return "leaf"
+        asked = next(message.content for message in messages if message.role == "user")
+        child = "FINAL(len(llm_query_batched(['x'] * 9)))"
+        return block(child if "`context`" in asked else "FINAL([rlm_query('q', 'c')])")
+
+    run = rlm.run("q", model=ScriptedModel(answer), max_depth=2, limits=rlm.Limits(calls=9))
+    assert run.answer == [9]
+    assert [warning.startswith("in a child run: sub-calls were refused") for warning in run.warnings] == [True]
+
+
+def test_a_stopped_run_counts_as_running_once_its_code_that_waited_runs():
+    code = "from rlm_kernel.interface import session\nFINAL(session().last.tree().folded.root.status)"
+    question = Question(text="q", model=scripted(code), stops=Stops(each=True))
+    run = session().start(question).drive()
+    run.stop()
+
+    assert run.tree().folded.root.status == "stopped"
+    assert run.resume().answer == "running"
