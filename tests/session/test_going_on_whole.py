@@ -11,7 +11,8 @@ from rlm_kernel.engine.background import Scope
 from rlm_kernel.engine.stepper import Stops
 from rlm_kernel.errors import RunEnded
 from rlm_kernel.interface import session
-from rlm_kernel.testing import ScriptedModel
+from rlm_kernel.models.openai_compatible import ClientOptions, OpenAIModel
+from rlm_kernel.testing import Fault, ScriptedModel, serve
 from rlm_kernel.wiring import Question
 
 
@@ -215,3 +216,20 @@ def test_a_stopped_run_counts_as_running_once_its_code_that_waited_runs():
 
     assert run.tree().folded.root.status == "stopped"
     assert run.resume().answer == "running"
+
+
+def test_a_server_that_refuses_everything_is_not_asked_by_every_item_of_a_batch(monkeypatch):
+    """As for an account without credit: one after the other they would take longer than any limit on time."""
+    monkeypatch.setattr("rlm_kernel.engine.gate._PATIENCE", 0.3)
+    fault = Fault(status=429, text='{"error": {"message": "quota exceeded"}}', when=lambda body: "item" in str(body))
+    with serve(scripted(), faults=[fault]) as server:
+        options = ClientOptions(retries=1, concurrency=4)
+        model = OpenAIModel("scripted", base_url=server.base_url, api_key=server.api_key, options=options)
+        root = scripted("FINAL(llm_query_batched(['item'] * 200))")
+        run = rlm.run("q", model=root, sub_model=model, memo=False)
+
+    assert 4 < len(server.requests) < 100
+    assert len(run.answer) == 200
+    assert all("quota exceeded" in str(item) for item in run.answer)
+    assert "not sent, since those before it were refused" in str(run.answer[-1])
+    assert run.usage.calls == 1
