@@ -360,13 +360,11 @@ class Run:
         from rlm_kernel.views.words import count
 
         usage = self.usage
-        said = (
-            f"answer={self._parts.secrets.blank(text_of(self.answer, 80))!r}"
-            if self._ending and self._ending.has_value
-            else f"error={self.error}"
-        )
+        said = f", error={self.error}" if self.error else ""
+        if self._ending and self._ending.has_value:
+            said = f", answer={self._parts.secrets.blank(text_of(self.answer, 80))!r}"
         used = f"{count(len(self.steps), 'step')}, {count(usage.calls, 'call')}, {usage.tokens:,} tokens"
-        return f"<Run {self.id} {self.status}: {used}, {said}>"
+        return f"<Run {self.id} {self.status}: {used}{said}>"
 
 
 def _said(node: Node, *kinds: str) -> list[str]:

@@ -214,6 +214,7 @@ class Session:
         """A small run of its own, for a query function called outside any run."""
         settings = self.settings()
         model = self.last.sub_model if self.last else self.model(settings.sub_model, settings)
+        settings = _with_time_for(settings, model)
         self._tell("your variables", model)
         wiring = Wiring(
             question=Question(text="(a query function called by hand)"),

@@ -115,14 +115,18 @@ class Node:
     finished: RunFinished | None = None
     paused: Paused | None = None
     """What it waits with, while it waits."""
+    cut: bool = False
+    """True if a run above it ended first; its own end may be recorded a moment later, when its thread has noticed."""
     own: Usage = field(default_factory=Usage)
     """Usage of this run's own calls, without its children's."""
 
     @property
     def status(self) -> Status:
-        """``running`` or ``paused`` until the run's end was recorded."""
+        """``running`` or ``paused`` until the end of the run, or of one above it, was recorded."""
         if self.finished:
             return self.finished.status
+        if self.cut:
+            return "stopped"
         return "paused" if self.paused else "running"
 
     def step(self, number: int) -> Step:
@@ -135,7 +139,7 @@ class Node:
 
 
 class Tree:
-    """Runs by id. Feed it events in order with `add`; each costs a constant time."""
+    """Runs by id. Feed it events in order with `add`; each but a run's end costs a constant time."""
 
     def __init__(self, events: Iterable[AnyEvent] = ()) -> None:
         self.runs: dict[str, Node] = {}
@@ -179,7 +183,12 @@ class Tree:
                 self.runs[event.run].step(event.step)
                 self.runs[event.run].paused = event if isinstance(event, Paused) else None
             case RunFinished():
-                self.runs[event.run].finished = event
+                self._end(event)
+
+    def _end(self, event: RunFinished) -> None:
+        self.runs[event.run].finished = event
+        for child in self.below(event.run):
+            self.runs[child].cut = True
 
     @property
     def usage(self) -> Usage:

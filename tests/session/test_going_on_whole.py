@@ -233,3 +233,26 @@ def test_a_server_that_refuses_everything_is_not_asked_by_every_item_of_a_batch(
     assert all("quota exceeded" in str(item) for item in run.answer)
     assert "not sent, since those before it were refused" in str(run.answer[-1])
     assert run.usage.calls == 1
+
+
+def test_no_child_run_is_shown_as_running_once_the_run_was_stopped():
+    """Their threads take a moment to notice; what is drawn at the end of the run stays in the notebook."""
+
+    def answer(messages):
+        asked = next(message.content for message in messages if message.role == "user")
+        code = "rlm_query_batched([('q', 'c')] * 4)"
+        return block("while True: pass" if "`context`" in asked else code)
+
+    def stop_soon(event):
+        if event.tag == "step_started" and event.depth == 0:
+            threading.Timer(0.3, session().last.stop).start()
+
+    shown = []
+
+    def look(event):
+        if event.tag == "run_finished" and event.depth == 0:
+            shown.extend(node.status for node in session().last.tree().folded.runs.values())
+
+    run = rlm.run("q", model=ScriptedModel(answer), max_depth=2, sinks=[stop_soon, look])
+    assert run.status == "stopped"
+    assert shown == ["stopped"] * 5
