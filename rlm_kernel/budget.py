@@ -43,9 +43,9 @@ class Limits:
     """Calls in flight at once in the whole tree; None leaves it to what the servers take."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Reservation:
-    """What is held back for calls in flight."""
+    """What is held back for calls in flight. Each is itself alone, whatever it holds."""
 
     calls: int = 0
     tokens: int = 0
@@ -103,6 +103,7 @@ class Budget:
         self._lock: threading.Lock = parent._lock if parent else threading.Lock()  # one a tree: a charge is atomic
         self._used = Usage()
         self._held = _Held()
+        self._open: set[Reservation] = set()
         self._watch = _Stopwatch(clock)
         self._watch.start()
 
@@ -178,24 +179,28 @@ class Budget:
         with self._lock:
             for budget in self._chain():
                 budget._check(wanted, keep_calls)
-            for budget in self._chain():
-                budget._held.add(wanted, 1)
+            self._hold_back(wanted)
         return wanted
 
     def reserve_last(self) -> Reservation:
         """Hold back the one call that answers from the evidence after a limit. Never refused, always accounted."""
         last = Reservation(calls=1)
         with self._lock:
-            for budget in self._chain():
-                budget._held.add(last, 1)
+            self._hold_back(last)
         return last
 
     def settle(self, reservation: Reservation, usage: Usage) -> None:
         """Replace a reservation by what was really used."""
         with self._lock:
+            self._give_back(reservation)
             for budget in self._chain():
-                budget._held.add(reservation, -1)
                 budget._used += usage
+
+    def release(self) -> None:
+        """Give back what is still held for this run's own calls: it was stopped, and some of them never began."""
+        with self._lock:
+            for reservation in tuple(self._open):
+                self._give_back(reservation)
 
     def check_time(self) -> None:
         """Raise LimitReached if the time of this run or an ancestor is over."""
@@ -203,6 +208,17 @@ class Budget:
             limit = budget.limits.seconds
             if limit is not None and budget.seconds >= limit:
                 raise LimitReached("seconds", budget.seconds, limit)
+
+    def _hold_back(self, reservation: Reservation) -> None:
+        self._open.add(reservation)
+        for budget in self._chain():
+            budget._held.add(reservation, 1)
+
+    def _give_back(self, reservation: Reservation) -> None:
+        if reservation in self._open:  # else it was given back when the run was stopped
+            self._open.remove(reservation)
+            for budget in self._chain():
+                budget._held.add(reservation, -1)
 
     def _chain(self) -> list[Budget]:
         chain: list[Budget] = []

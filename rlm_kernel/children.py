@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rlm_kernel.engine.feedback import text_of
+from rlm_kernel.engine.plain import plain
 from rlm_kernel.engine.ports import Model
 from rlm_kernel.engine.subcalls import Subcalls
-from rlm_kernel.errors import RLMError, RunEnded, SubcallError
+from rlm_kernel.errors import LimitReached, RLMError, RunEnded, SubcallError
 
 if TYPE_CHECKING:
     from rlm_kernel.running import Run
@@ -149,6 +150,8 @@ class Children:
             return SubcallError(f"the child run could not begin: {exc}")
         except BaseException as exc:  # its thread ends here: whatever it is, the parent is told
             return SubcallError(f"the child run was stopped: {type(exc).__name__}: {exc}")
+        if isinstance(run.error, LimitReached):
+            self._subcalls.warn("limit", f"child runs ended at a limit: {run.error}")
         if run.status == "done" or run.extracted:
             return run.answer
         error = SubcallError(f"the child run {run.id} ended as {run.status}: {run.error}")
@@ -187,13 +190,14 @@ def _share(part: object, whole: object) -> float:
 
 
 def as_text(value: Any) -> str:
-    """A context as text for a prompt: a str itself, a table as CSV, plain data as JSON, else its repr."""
+    """A context as text for a prompt, whole: a str, a table as CSV, data as JSON, what is neither as its repr."""
     if isinstance(value, str):
         return value
     to_csv = getattr(value, "to_csv", None) or getattr(value, "write_csv", None)
     try:
         if callable(to_csv):
             return str(to_csv())
-        return json.dumps(value, ensure_ascii=False)
-    except Exception:  # no plain data, or a class whose methods want something else
+        data = plain(value)  # the repr of an array or a column leaves out its middle
+    except Exception:  # a class whose methods want something else
         return text_of(value, _MOST_TEXT)
+    return text_of(value, _MOST_TEXT) if isinstance(data, str) else json.dumps(data, ensure_ascii=False)

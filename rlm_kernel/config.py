@@ -85,8 +85,15 @@ def checked_limits(limits: object) -> Limits:
     """`limits` with its values checked. Raises ConfigError for one that does not fit."""
     if not isinstance(limits, Limits):
         raise ConfigError(f"limits are given as Limits(steps=..., calls=...), not as a {type(limits).__name__}")
-    given = {name: value for name in LIMIT_NAMES if (value := getattr(limits, name)) is not None}
-    return replace(limits, **{name: _limit(name, value, "Limits") for name, value in given.items()})  # type: ignore[arg-type]  # as `_limit` checked them
+    return replace(limits, **changed_limits({name: getattr(limits, name) for name in LIMIT_NAMES}, "Limits"))  # type: ignore[arg-type]  # as they were checked
+
+
+def changed_limits(values: Mapping[str, object], source: str) -> dict[str, float | None]:
+    """Limits by name with their values checked; None is no limit. Raises ConfigError for one that does not fit."""
+    for name in values:
+        if name not in LIMIT_NAMES:
+            raise ConfigError(f"{source}: there is no limit {name!r}; there are {', '.join(LIMIT_NAMES)}")
+    return {name: None if value is None else _limit(name, value, source) for name, value in values.items()}
 
 
 LIMIT_NAMES = tuple(item.name for item in fields(Limits))

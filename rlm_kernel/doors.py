@@ -69,6 +69,11 @@ class Doors:
             else:
                 self._executing[thread] = outer
 
+    @property
+    def within(self) -> bool:
+        """True in a thread that works for a run, even one that has ended."""
+        return self._owner() is not None
+
     def functions(self) -> dict[str, Door]:
         """The functions by the names that model code calls them by."""
         return {door.__name__: door for door in (*self._for_calls(), *self._for_runs())}

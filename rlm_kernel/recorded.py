@@ -103,9 +103,10 @@ class RecordedRun:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the reader of the answer should know, one line each."""
-        kinds = {"warning", "remark"}
-        return tuple(note.text for step in self._node.steps for note in step.notes if note.kind in kinds)
+        """What the reader of the answer should know, one line each: of this run, and the warnings of those below it."""
+        own = _said(self._node, "warning", "remark")
+        below = [text for run in self._tree.below(self.id) for text in _said(self._tree.runs[run], "warning")]
+        return (*own, *dict.fromkeys(f"in a child run: {text}" for text in below))
 
     # -- how it went
 
@@ -175,6 +176,10 @@ class RecordedRun:
 
     def __repr__(self) -> str:
         return f"<RecordedRun {self.id} {self.status}: {self._used()}>"
+
+
+def _said(node: Node, *kinds: str) -> list[str]:
+    return [note.text for step in node.steps for note in step.notes if note.kind in kinds]
 
 
 def _step(step: StepNode) -> Step:

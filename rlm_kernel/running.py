@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from rlm_kernel.config import changed_limits
 from rlm_kernel.engine.background import Scope
 from rlm_kernel.engine.calls import Calls
 from rlm_kernel.engine.driver import Driver, Ending
@@ -186,22 +187,34 @@ class Run(RecordedRun):
 
         Raises:
             RunEnded: the run is neither paused, stopped nor at a limit, or another one has taken over since.
-            ConfigError: the limit that it reached has not been raised.
+            ConfigError: a limit does not fit, or the one that it reached has not been raised.
         """
+        changed = changed_limits(limits, "resume")
         if self.status not in {"paused", "stopped", "limit"}:
             raise RunEnded(f"run {self.id} is {self.status}; only a run that is paused, stopped or at a limit goes on")
         if self._released:
             raise RunEnded(f"run {self.id} was let go when a later one began; ask its question again")
         parts = self._parts
         if isinstance(self.error, LimitReached):
-            if self.error.kind not in limits:
-                kind = self.error.kind
-                raise ConfigError(f"the run would meet the same limit at once: {kind}; name a higher one ({kind}=...)")
-            parts.root.most_steps = limits.get("steps", parts.root.most_steps)  # type: ignore[assignment]  # an int
+            self._check_raised(self.error, changed)
             parts.driver.restart(parts.root.solve())
-        parts.calls.budget.change(**limits)
+        parts.root.most_steps = changed.get("steps", parts.root.most_steps)  # type: ignore[assignment]  # an int
+        parts.calls.budget.change(**changed)
+        if "concurrency" in changed:
+            parts.calls.gates.change(parts.calls.budget.limits.concurrency)
         parts.driver.decide(Decision())
         return self._go_on(one_step=False)
+
+    def _check_raised(self, reached: LimitReached, changed: Mapping[str, float | None]) -> None:
+        """Raise a ConfigError if the run would meet the limit again: it would pay for one more last answer."""
+        kind, budget = reached.kind, self._parts.calls.budget
+        used = {"calls": budget.used.calls, "tokens": budget.used.tokens, "cost": budget.used.dollars}
+        enough = max(reached.limit, used.get(kind, 0))
+        value = changed.get(kind, enough)
+        if value is not None and value <= enough:
+            raise ConfigError(
+                f"the run would meet the same limit at once: {kind}; name one higher than {enough:g} ({kind}=...)"
+            )
 
     def _go_on(self, *, one_step: bool) -> Run:
         parts = self._parts
@@ -238,6 +251,7 @@ class Run(RecordedRun):
     def _finish(self, ending: Ending) -> None:
         parts = self._parts
         parts.calls.scope.stop()  # threads that the run left behind make no more calls
+        parts.calls.budget.release()
         parts.calls.budget.pause()
         parts.calls.flush()
         if ending.status == "paused":
@@ -291,9 +305,7 @@ class Run(RecordedRun):
         return self._tree.runs[self.id]
 
     def __repr__(self) -> str:
-        said = (
-            f"answer={self._parts.secrets.blank(text_of(self.answer, 80))!r}"
-            if self._ending and self._ending.has_value
-            else f"error={self.error}"
-        )
-        return f"<Run {self.id} {self.status}: {self._used()}, {said}>"
+        said = f", error={self.error}" if self.error else ""
+        if self._ending and self._ending.has_value:
+            said = f", answer={self._parts.secrets.blank(text_of(self.answer, 80))!r}"
+        return f"<Run {self.id} {self.status}: {self._used()}{said}>"

@@ -59,6 +59,11 @@ class Session:
         """The newest run."""
         return self.runs[-1] if self.runs else None
 
+    @property
+    def _is_within_a_run(self) -> bool:
+        """True for the model's code: while a step executes, in a child run, and in threads that they started."""
+        return self._executing or self._doors.within
+
     # -- settings and models
 
     def settings(self, options: Mapping[str, object] | None = None) -> Settings:
@@ -77,7 +82,7 @@ class Session:
         Raises:
             ConfigError: a value does not fit, or model code asks for it.
         """
-        if self._executing:
+        if self._is_within_a_run:
             raise ConfigError("limits cannot be changed while the model's code runs")
         given = {name: value for name, value in values.items() if value is not None}
         checked = Settings().updated(given, "options").limits
@@ -85,7 +90,7 @@ class Session:
 
     def configure(self, values: Mapping[str, object]) -> None:
         """Set settings for the rest of the session. Raises ConfigError; refused while model code runs."""
-        if self._executing:
+        if self._is_within_a_run:
             raise ConfigError("settings cannot be changed while the model's code runs")
         Settings().updated(values, "%rlm config")
         self.overrides |= {name: value for name, value in values.items() if value is not None}
@@ -123,7 +128,7 @@ class Session:
             LocalModelError: the bundled model cannot be had.
         """
         watch = watch or Watch()
-        if self._executing:
+        if self._is_within_a_run:
             raise ConfigError("the model's code asks a question of its own; inside a run use llm_query")
         if not question.text.strip():
             raise ConfigError("there is no question; write it in the lines below %%rlm")
@@ -256,6 +261,7 @@ class Session:
         """A small run of its own, for a query function called outside any run."""
         settings = self.settings()
         model = self.last.sub_model if self.last else self.model(settings.sub_model, settings)
+        settings = _with_time_for(settings, model)
         self._tell("your variables", model)
         wiring = Wiring(
             question=Question(text="(a query function called by hand)"),

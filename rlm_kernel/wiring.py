@@ -105,7 +105,7 @@ class Wiring:
         if level.stream.depth:
             calls.scope.on_stop = interrupter.stop
         inner = self._executor(interrupter, is_child=level.stream.depth > 0)
-        root = Root(self._task(window, sub_window, depth=level.stream.depth))
+        root = Root(self._task(window, sub_window, level))
         desk = self._desk(level, subcalls, lambda: root.steps)
         stepper = self._stepper(level)
         self._announce(level, root.task)
@@ -207,10 +207,10 @@ class Wiring:
             interrupter=interrupter,
         )
 
-    def _task(self, window: int, sub_window: int, *, depth: int) -> Task:
+    def _task(self, window: int, sub_window: int, level: Level) -> Task:
         secrets = known_secrets(self.settings)
         contexts = tuple(map(secrets.blank_binding, self._described()))
-        limits = self.settings.limits
+        limits, depth = level.budget.limits, level.stream.depth
         return Task(
             question=secrets.blank(self.question.text.strip()),
             contexts=contexts,

@@ -50,6 +50,7 @@ class Scope:
             on_tick: called in the main thread about every `SLICE` seconds while it waits; must be quick.
         """
         self._loop = background().loop
+        self._process = os.getpid()
         self._tasks: set[asyncio.Task[object]] = set()
         self._parent: Scope | None = None
         self._children: set[Scope] = set()
@@ -79,10 +80,12 @@ class Scope:
         """Run `work` in the background.
 
         Raises:
-            RunEnded: the scope was stopped; `work` never began.
+            RunEnded: the scope was stopped, or this is a fork of its process; `work` never began.
         """
-        if self.stopped:
+        if self.stopped or os.getpid() != self._process:
             work.close()
+            if not self.stopped:  # no thread of the loop lives in a fork, and nothing would be accounted
+                raise RunEnded("this is another process than the run's; make its calls in threads or as one batch")
             raise RunEnded("the run has ended; it sends no more requests")
         return asyncio.run_coroutine_threadsafe(self._owned(work), self._loop)
 
@@ -123,6 +126,8 @@ class Scope:
 
         def worker() -> None:
             for index, work in left:
+                if self.stopped:  # the run may go on meanwhile, in another scope: nobody waits for this any more
+                    return
                 results[index] = work()
                 if len(results) == len(works):
                     done.set()

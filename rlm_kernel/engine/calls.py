@@ -12,6 +12,7 @@ from rlm_kernel.budget import Budget, Reservation
 from rlm_kernel.engine.background import Scope
 from rlm_kernel.engine.gate import MOST_AT_ONCE, Gates
 from rlm_kernel.engine.ports import Memo, Model
+from rlm_kernel.errors import ModelError
 from rlm_kernel.trajectory.events import CallFinished, CallStarted
 from rlm_kernel.trajectory.recorder import Stream
 from rlm_kernel.trajectory.records import Purpose, Reply, Request
@@ -100,12 +101,23 @@ class Calls:
         except BaseException:
             self.budget.settle(reservation, Usage())
             raise
+        busy = False
+
+        def refused(seconds: float | None) -> None:
+            nonlocal busy
+            busy = True
+            gate.refused(seconds)
+
         try:
-            reply = await self._send(model, ask, reservation, gate.refused)
+            reply = await self._send(model, ask, reservation, refused)
             gate.answered()
+        except ModelError as exc:
+            if busy:
+                gate.given_up(exc)
+            raise
         finally:
             gate.leave()
-        if ask.key is not None and reply.finish == "stop":
+        if ask.key is not None and reply.finish == "stop" and reply.text.strip():
             self._keep(ask.key, reply)
         return reply
 

@@ -3,6 +3,9 @@
 A gate begins wide open. When the server says that it is too busy (429, 503), the gate halves what it lets through and
 waits as long as the server asked; every answer opens it a little again. So a server that takes 20 calls at a time is
 found out within seconds, and one that takes 500 is used. (Additive increase, multiplicative decrease, as TCP does.)
+
+A server that refuses every call to its last try for a minute, as for an account without credit, is not asked by those
+that still wait: one after the other they would take hours to learn the same.
 """
 
 from __future__ import annotations
@@ -12,11 +15,14 @@ import time
 from collections import deque
 
 from rlm_kernel.engine.ports import Model
+from rlm_kernel.errors import ModelError
 
 MOST_AT_ONCE = 256
 """Calls in flight to one model, unless it or the limits ask for fewer."""
 _LONGEST_PAUSE = 30.0
 """Seconds that a gate stays shut at the most, whatever the server asks for."""
+_PATIENCE = 60.0
+"""Seconds of calls given up and none answered after which those that wait are given up too; rates are by the minute."""
 _ONE_CUT = 0.25
 """Seconds in which refusals count as one: calls that left together are refused together."""
 
@@ -38,10 +44,11 @@ class Gate:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._shut_until = 0.0
         self._cut_at = 0.0
+        self._in_vain_since: float | None = None
         self._opening: asyncio.TimerHandle | None = None
 
     async def enter(self) -> None:
-        """Wait for a place, first come, first served."""
+        """Wait for a place, first come, first served. Raises a ModelError if the server refuses all the others."""
         if not self._waiting and self._may_pass():
             self.open += 1
             return
@@ -63,6 +70,7 @@ class Gate:
     def answered(self) -> None:
         """A call was answered: open a little."""
         self.width = min(self.most, self.width + 1 / max(self.width, 1))
+        self._in_vain_since = None
 
     def refused(self, seconds: float | None) -> None:
         """The server is too busy: let fewer through, and none for as long as it asked.
@@ -76,6 +84,17 @@ class Gate:
             self.width = max(1.0, min(self.width, self.open) / 2)
         if seconds:
             self._shut_until = max(self._shut_until, now + min(seconds, _LONGEST_PAUSE))
+
+    def given_up(self, why: ModelError) -> None:
+        """A call was refused to its last try; after a minute of nothing else, those that wait are not sent."""
+        now = time.monotonic()
+        if self._in_vain_since is None:
+            self._in_vain_since = now
+        elif now - self._in_vain_since >= _PATIENCE:
+            for place in self._waiting:
+                if not place.done():
+                    place.set_exception(ModelError(f"not sent, since those before it were refused: {why}"))
+            self._waiting.clear()
 
     def _may_pass(self) -> bool:
         return self.open < max(int(self.width), 1) and time.monotonic() >= self._shut_until
@@ -106,6 +125,11 @@ class Gates:
         """
         self._concurrency = concurrency
         self._gates: dict[tuple[str, str], Gate] = {}
+
+    def change(self, concurrency: int | None) -> None:
+        """Have another number of calls in flight from now on; those that are, are let be."""
+        self._concurrency = concurrency
+        self._gates.clear()
 
     def of(self, model: Model) -> Gate:
         """The gate in front of a model."""

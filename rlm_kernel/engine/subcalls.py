@@ -309,13 +309,15 @@ class Subcalls:
         tokens = sum(job.model.count(message.content) for message in messages)
         try:
             again = await self.calls.answer(job.model, ask, self._reserve(ask, job.model, tokens))
-        except (ModelError, LimitReached) as exc:
+        except Exception as exc:  # a model object of the user's may raise anything
             error = SubcallError(f"{reply.model} gave no answer of the form asked for: {misfit} (not repaired: {exc})")
             return Answer(error=error, usage=usage)
         return await self._read(job, again, usage + again.usage, again=False)
 
     def _from_memo(self, model: Model, ask: Ask, reply: Reply, form: Returns | None) -> Answer | None:
         """The answer that the memo kept; None if it is of no use now."""
+        if not reply.text.strip():
+            return None
         try:
             value = reply.text if form is None else form.read(reply.text)
         except Misfit:

@@ -5,7 +5,7 @@ The live view, the static views, `Run` and the tests all read this fold, so they
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from rlm_kernel.trajectory.events import (
@@ -115,14 +115,18 @@ class Node:
     finished: RunFinished | None = None
     paused: Paused | None = None
     """What it waits with, while it waits."""
+    cut: bool = False
+    """True if a run above it ended first; its own end may be recorded a moment later, when its thread has noticed."""
     own: Usage = field(default_factory=Usage)
     """Usage of this run's own calls, without its children's."""
 
     @property
     def status(self) -> Status:
-        """``running`` or ``paused`` until the run's end was recorded."""
+        """``running`` or ``paused`` until the end of the run, or of one above it, was recorded."""
         if self.finished:
             return self.finished.status
+        if self.cut:
+            return "stopped"
         return "paused" if self.paused else "running"
 
     def step(self, number: int) -> Step:
@@ -135,7 +139,7 @@ class Node:
 
 
 class Tree:
-    """Runs by id. Feed it events in order with `add`; each costs a constant time."""
+    """Runs by id. Feed it events in order with `add`; each but a run's end costs a constant time."""
 
     def __init__(self, events: Iterable[AnyEvent] = ()) -> None:
         self.runs: dict[str, Node] = {}
@@ -162,7 +166,7 @@ class Tree:
             case CallStarted():
                 call = self.calls[event.call] = Call(event)
                 step = self.runs[event.run].step(event.step)
-                self.runs[event.run].finished = None  # a stopped run goes on
+                self.runs[event.run].finished = None  # a stopped run goes on: with a call, or with code that waited
                 (step.sub_calls if event.purpose == "sub-call" else step.root_calls).append(call)
             case CallFinished():
                 call = self.calls[event.call]
@@ -170,7 +174,7 @@ class Tree:
                 self.runs[event.run].own += call.usage
             case StepStarted():
                 self.runs[event.run].step(event.step).started = event
-                self.runs[event.run].finished = None  # the same: its code waited to be run
+                self.runs[event.run].finished = None
             case StepFinished():
                 self.runs[event.run].step(event.step).finished = event
             case Noted():
@@ -179,7 +183,12 @@ class Tree:
                 self.runs[event.run].step(event.step)
                 self.runs[event.run].paused = event if isinstance(event, Paused) else None
             case RunFinished():
-                self.runs[event.run].finished = event
+                self._end(event)
+
+    def _end(self, event: RunFinished) -> None:
+        self.runs[event.run].finished = event
+        for child in self.below(event.run):
+            self.runs[child].cut = True
 
     @property
     def usage(self) -> Usage:
@@ -188,6 +197,11 @@ class Tree:
 
     def usage_of(self, run: str) -> Usage:
         """Usage of a run and everything under it."""
-        node = self.runs[run]
-        below = (child for step in node.steps for child in step.children)
-        return sum((self.usage_of(child) for child in below), node.own)
+        return sum((self.runs[child].own for child in self.below(run)), self.runs[run].own)
+
+    def below(self, run: str) -> Iterator[str]:
+        """The ids of the runs under a run."""
+        for step in self.runs[run].steps:
+            for child in step.children:
+                yield child
+                yield from self.below(child)

@@ -17,3 +17,12 @@ def test_the_default_gives_way_and_what_was_set_does_not(limits, least, most):
     rlm.run("q", model=model, limits=limits)
 
     assert least <= model.requests[0].timeout <= most
+
+
+def test_calls_by_hand_have_the_time_that_they_want_too():
+    model = ScriptedModel(["```python\nFINAL(1 + 1)\n```", "yes"])
+    model.call_seconds = 600.0
+    rlm.run("q", model=model)
+
+    assert rlm.llm_query("hi") == "yes"
+    assert model.requests[1].timeout == 600
