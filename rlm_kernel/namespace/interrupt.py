@@ -150,6 +150,9 @@ class Interrupter:
         outer, self._watch = self._watch, watch
         trace = sys.gettrace()
         watch.boundary = sys._getframe()
+        if self.interrupted and not watch.by_user:  # in the moment before the code began
+            watch.by_user = True
+            _thread.start_new_thread(self._press, (watch,))
         if seconds is not None:
             _thread.start_new_thread(self._limit, (watch, seconds))
         try:

@@ -1,5 +1,6 @@
 """Child runs: a namespace, a loop and events of their own, in threads, charged to the run that started them."""
 
+import signal
 import threading
 import time
 from pathlib import Path
@@ -293,3 +294,27 @@ def test_a_childs_answer_has_the_type_asked_for(kind):
         {"kind": kind},
     )
     assert result.answer == 3
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_a_stop_in_the_moment_before_code_begins_ends_it(depth):
+    """Of the root, by a real SIGINT; of a child, by the stop of the run above it."""
+    busy = "while True: pass"
+
+    def watch(event):
+        if event.tag == "step_started" and event.depth == depth and event.code == busy:
+            if depth:
+                rlm.interface.session().last.stop()
+            else:
+                signal.raise_signal(signal.SIGINT)
+
+    began = time.monotonic()
+    if depth:
+        assert run(["FINAL(rlm_query('a?', 'x'))"], [busy], sinks=[watch]).status == "stopped"
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            run([busy], [], sinks=[watch])
+    while any(thread.name.startswith("rlm-child") for thread in threading.enumerate()):
+        assert time.monotonic() - began < 10, "the child goes on"
+        time.sleep(0.02)
+    assert time.monotonic() - began < 10
