@@ -12,8 +12,8 @@ from rlm_kernel.engine.stepper import Stops
 from rlm_kernel.errors import RunEnded
 from rlm_kernel.interface import session
 from rlm_kernel.models.openai_compatible import ClientOptions, OpenAIModel
-from rlm_kernel.testing import Fault, ScriptedModel, serve
 from rlm_kernel.question import Question
+from rlm_kernel.testing import Fault, ScriptedModel, serve
 
 
 def block(code):
