@@ -201,8 +201,8 @@ class Session:
             text=started.question,
             contexts=names,
             values=values,
-            model=recording.root(in_order=True),
-            sub_model=recording.sub(),
+            model=recording.root(window=started.window, in_order=True),
+            sub_model=recording.sub(window=started.sub_window),
             options={"pack": started.pack, "memo": False},
             limits=Limits(**started.limits),  # type: ignore[arg-type]  # as they were recorded
         )

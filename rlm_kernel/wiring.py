@@ -258,6 +258,8 @@ class Wiring:
             limits={item.name: getattr(limits, item.name) for item in fields(Limits)},
             step=level.step,
             batch=level.batch,
+            window=task.window or None,
+            sub_window=task.sub_window,
         )
 
 

@@ -51,6 +51,10 @@ class RunStarted(Event):
     """The parent's step that started it; None for a root run."""
     batch: int | None = None
     """Number of the batch, if it is one child run of several started together."""
+    window: int | None = None
+    """The root model's window in tokens: histories are cut to it."""
+    sub_window: int | None = None
+    """The sub-model's: the prompt names it."""
     tag: Literal["run_started"] = field(default="run_started", init=False)
 
 

@@ -129,3 +129,13 @@ def test_the_store_takes_little_time_beside_the_loop():
     began = time.monotonic()
     asked(*["print(1)"] * 20, "FINAL(1 + 1)")
     assert time.monotonic() - began < 20
+
+
+def test_a_replay_has_the_windows_that_the_run_had():
+    """The prompt names them: with others it would part from the record at once."""
+    run = rlm.run("q", model=ScriptedModel([block("print(1)"), block("FINAL(1 + 1)")], window=3_000))
+    again = run.replay()
+
+    assert "3,000 tokens" in run.calls[0].started.request.messages[0].content
+    assert again.calls[0].started.request.messages == run.calls[0].started.request.messages
+    assert again.warnings == ()
