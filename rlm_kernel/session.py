@@ -19,7 +19,7 @@ from rlm_kernel.namespace.inventory import user_names
 from rlm_kernel.question import Question, Watch
 from rlm_kernel.recorded import RecordedRun
 from rlm_kernel.running import Run
-from rlm_kernel.wiring import Wiring, check_names, top_level
+from rlm_kernel.wiring import Wiring, check_names, known_secrets, top_level
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -152,6 +152,7 @@ class Session:
             root=root,
             sub=sub,
             doors=self._doors,
+            secrets=known_secrets(settings),
             executing=self._executes,
             watch=watch,
             replay=self.replay,
@@ -271,6 +272,7 @@ class Session:
             root=model,
             sub=model,
             doors=self._doors,
+            secrets=known_secrets(settings),
             executing=self._executes,
             watch=Watch(),
             replay=self.replay,

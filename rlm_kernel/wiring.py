@@ -85,6 +85,8 @@ class Wiring:
     root: Model
     sub: Model
     doors: Doors
+    secrets: Secrets
+    """Known secret values, for the run and all its child runs."""
     executing: Callable[[Desk], AbstractContextManager[None]]
     """Entered while a step executes."""
     watch: Watch
@@ -98,8 +100,9 @@ class Wiring:
         calls = level.calls()
         window = calls.scope.run(self.root.window())
         sub_window = window if self.sub is self.root else calls.scope.run(self.sub.window())
-        secrets = known_secrets(self.settings)
-        subcalls = Subcalls(calls, manner(self.sub, choose(self.sub.name, self.settings.pack), self.settings))
+        subcalls = Subcalls(
+            calls, manner(self.sub, choose(self.sub.name, self.settings.pack), self.settings, self.secrets)
+        )
         # A resumed run has another scope.
         interrupter = Interrupter(lambda: calls.scope.stop())  # noqa: PLW0108
         if level.stream.depth:
@@ -115,7 +118,7 @@ class Wiring:
             desk.children.close()
             stepper.close()
 
-        executor = _Watched(inner=inner, desk=desk, secrets=secrets, executing=self.executing)
+        executor = _Watched(inner=inner, desk=desk, secrets=self.secrets, executing=self.executing)
         return Run(
             Parts(
                 root=root,
@@ -126,7 +129,7 @@ class Wiring:
                 interrupts=interrupter,
                 namespace=self.namespace,
                 vars=inner.vars,
-                secrets=secrets,
+                secrets=self.secrets,
                 replay=self.replay,
                 close=close,
             ),
@@ -158,7 +161,9 @@ class Wiring:
     def by_hand(self, level: Level) -> Desk:
         """What query functions do outside any run: a run with no root model and no steps."""
         self._announce(level, Task(question=self.question.text, contexts=(), pack=self.pack, window=0, count=len))
-        return self._desk(level, Subcalls(level.calls(), manner(self.sub, self.pack, self.settings)), lambda: 0)
+        return self._desk(
+            level, Subcalls(level.calls(), manner(self.sub, self.pack, self.settings, self.secrets)), lambda: 0
+        )
 
     def _desk(self, level: Level, subcalls: Subcalls, steps: Callable[[], int]) -> Desk:
         numbers = itertools.count(1)
@@ -208,13 +213,12 @@ class Wiring:
         )
 
     def _task(self, window: int, sub_window: int, level: Level) -> Task:
-        secrets = known_secrets(self.settings)
-        contexts = tuple(map(secrets.blank_binding, self._described()))
+        contexts = tuple(map(self.secrets.blank_binding, self._described()))
         limits, depth = level.budget.limits, level.stream.depth
         return Task(
-            question=secrets.blank(self.question.text.strip()),
+            question=self.secrets.blank(self.question.text.strip()),
             contexts=contexts,
-            inventory="" if contexts or depth else secrets.blank(self._inventory()),
+            inventory="" if contexts or depth else self.secrets.blank(self._inventory()),
             pack=self.pack,
             window=window,
             count=self.root.count,
@@ -335,14 +339,14 @@ def top_level(settings: Settings, watch: Watch | None = None, *, kept: bool = Tr
     )
 
 
-def manner(model: Model, pack: Pack, settings: Settings) -> Manner:
+def manner(model: Model, pack: Pack, settings: Settings, secrets: Secrets) -> Manner:
     """How the sub-calls of a run are made."""
     return Manner(
         model=model,
         pack=pack,
         temperature=settings.temperature,
         seed=settings.seed,
-        blank=known_secrets(settings).blank,
+        blank=secrets.blank,
     )
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from rlm_kernel.errors import ConfigError, ContextOverflow, ModelError, ModelTimeout, ReplayDiverged
 from rlm_kernel.models import tokens
+from rlm_kernel.models.clients import Refused
 from rlm_kernel.models.faults import is_overflow
 from rlm_kernel.models.windows import DEFAULT
 from rlm_kernel.trajectory.events import AnyEvent, CallFinished, RunStarted
@@ -30,7 +31,6 @@ _BEFORE = 20
 _TIMED_OUT = ("gave no answer within", "kept silent", "no answer in")
 
 _Key = tuple[str, tuple[Message, ...], str]
-Refused = Callable[[float | None], None]
 
 
 class Asked(Protocol):
